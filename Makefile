@@ -1,0 +1,58 @@
+# Everything runs in .venv, which `make setup` builds from uv.lock.
+# Needed beforehand: Python >= 3.11 with venv, and make. uv need not be installed: the locked version is put into .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench deep lint format clean
+
+BIN := .venv/bin
+STAMP := .venv/.in-step-with-lock
+WORKERS ?= 2
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## Build or refresh .venv from uv.lock (nothing to do when up to date)
+
+$(STAMP): pyproject.toml uv.lock
+	@set -eu; \
+	version=$$(sed -n '/^name = "uv"$$/{n;s/^version = "\(.*\)"$$/\1/p;}' uv.lock); \
+	if ! $(BIN)/uv --version 2>/dev/null | grep -qF "uv $$version "; then \
+		for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 none; do \
+			if [ $$python = none ]; then \
+				echo "make setup: found no Python >= 3.11; install one, or name it: make setup PYTHON=/path/to/python3" >&2; exit 1; \
+			fi; \
+			if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
+		done; \
+		echo "Setting up .venv with $$($$python --version) and uv $$version"; \
+		$$python -m venv --clear .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$version"; \
+	fi
+	env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 \
+		$(BIN)/uv sync --frozen --all-groups
+	@touch $@
+
+demo: setup ## Set up, then run the main job
+	$(BIN)/quantal demo
+
+test: lint ## Set up, lint, then run the tests with coverage
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+deep: setup ## Run the slow tests only
+	$(BIN)/python -m pytest -m deep
+
+bench: setup ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+lint: setup ## Check style, types and import layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+format: setup ## Rewrite the code in the house style
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+clean: ## Remove .venv, caches and outputs
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov build dist out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,303 @@
+"""Pseudo-arclength path following: the curve F(y, t) = 0 from a known point at t = 0 to t = 1, through folds.
+
+Predictor: cubic Hermite extrapolation in t through the last two points where t has been running smoothly, else the
+tangent. Corrector: Newton's method on the hyperplane normal to the tangent (Keller 1977), in bordered form: with
+a = F_y^{-1} F and b = F_y^{-1} F_t,
+
+    dy = -a - b dt,      dt = <tau_y, a> / (tau_t - <tau_y, b>),      tangent ~ (-b, 1),
+
+so that one factorisation per iteration gives the correction and the next tangent. When the predicted t would reach
+the end, the last corrector holds t there instead ("landing").
+
+A step is accepted only if Newton's first correction was small, the following ones contracted, and the tangent turned
+little: this is what keeps the path from jumping to a neighbouring branch. Otherwise it is halved.
+
+Many paths run in lockstep: arrays have a trailing batch axis, y [N, B] and t [B]. A fold is where the sign of dt/ds
+changes; a simple bifurcation is where the sign of det F_y changes and that of dt/ds does not (or the reverse).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+FIRST_CORRECTION = 0.2
+"""Largest first Newton correction of an accepted step, in units of the problem's `size`."""
+AIM = 0.05
+"""First Newton correction that step control aims at."""
+CONTRACTION = 0.5
+"""A corrector whose step does not shrink by this factor each time is given up."""
+TURN = 0.9
+"""Least cosine between successive tangents."""
+GROWTH = 2.5
+"""A step is at most this many times the last one."""
+START_CORRECTIONS = 60
+"""Newton iterations that finding the first point may take."""
+LOOSE = 1e-3
+"""On the way, a point is good enough when the last correction is below this (Newton squares it)."""
+PARAMETER_WEIGHT = 1.0
+"""Weight of dt^2 in the metric of arclength."""
+
+
+class Linearised(NamedTuple):
+    """The linear algebra at one point; see the module's docstring."""
+
+    correction: Float[Array, "N B"]
+    """a = F_y^{-1} F."""
+    drift: Float[Array, "N B"]
+    """b = F_y^{-1} F_t, that is -dy/dt along the curve."""
+    orientation: Float[Array, " B"]
+    """The sign of det F_y."""
+
+
+class Curve(Protocol):
+    """A family of equations F(y, t) = 0, one per batch element; a pytree that holds its own data."""
+
+    def linearise(self, y: Float[Array, "N B"], t: Float[Array, " B"]) -> Linearised:
+        """Solve with F_y at (y, t)."""
+        ...
+
+    def metric(self, y: Float[Array, "N B"]) -> Float[Array, "N B"]:
+        """Weights of the squared components in the metric of arclength."""
+        ...
+
+    def size(self, dy: Float[Array, "N B"], y: Float[Array, "N B"]) -> Float[Array, " B"]:
+        """How large a correction is, in logits: what step control measures."""
+        ...
+
+
+class Point(NamedTuple):
+    """A point of the curve with its tangent dy/dt = slope, and the sign of dt/ds."""
+
+    y: Float[Array, "N B"]
+    t: Float[Array, " B"]
+    slope: Float[Array, "N B"]
+    forward: Float[Array, " B"]
+    orientation: Float[Array, " B"]
+
+
+class Track(NamedTuple):
+    """Where path following stands, per batch element."""
+
+    last: Point
+    before: Point
+    y: Float[Array, "N B"]
+    t: Float[Array, " B"]
+    step: Float[Array, " B"]
+    corrections: Int[Array, " B"]
+    size: Float[Array, " B"]
+    first_size: Float[Array, " B"]
+    landing: Bool[Array, " B"]
+    starting: Bool[Array, " B"]
+    arrived: Bool[Array, " B"]
+    failed: Bool[Array, " B"]
+    folds: Int[Array, " B"]
+    bifurcations: Int[Array, " B"]
+    points: Int[Array, " B"]
+
+
+def begin(y: Float[Array, "N B"], t: Float[Array, " B"], step: float = 0.25) -> Track:
+    """Start near a solution (y, t), heading for larger t; `step` is the first step's arclength.
+
+    The first corrections hold t and find the solution itself, so that one linearisation serves the whole program
+    (compiling it is what a first call waits for).
+    """
+    one, zero = jnp.ones_like(t), jnp.zeros_like(t)
+    never, none = jnp.zeros(t.shape, dtype=bool), jnp.zeros(t.shape, dtype=jnp.int32)
+    point = Point(y, t, jnp.zeros_like(y), one, one)
+    return Track(
+        last=point,
+        before=point,
+        y=y,
+        t=t,
+        step=step * one,
+        corrections=none,
+        size=zero,
+        first_size=zero,
+        landing=never,
+        starting=~never,
+        arrived=never,
+        failed=never,
+        folds=none,
+        bifurcations=none,
+        points=none,
+    )
+
+
+def _speed(curve: Any, point: Point) -> Float[Array, " B"]:
+    """ds/dt > 0 at a point: the length of the vector (dy/dt, 1)."""
+    weights = curve.metric(point.y)
+    return jnp.sqrt((weights * point.slope**2).sum(axis=0) + PARAMETER_WEIGHT)
+
+
+def _passed(track: Track, end: Float[Array, " B"]) -> Bool[Array, " B"]:
+    """Whether the last accepted step leapt over t = end: the corrector moves t, so this can happen."""
+    return (track.last.t - end) * (track.before.t - end) < 0
+
+
+def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
+    """Set (y, t) to the next guess, `step` along the curve, or on t = end if that comes first."""
+    last, before = track.last, track.before
+    dt = last.forward * track.step / _speed(curve, last)
+    ahead = (end - last.t) * jnp.sign(dt) > 0
+    passed = _passed(track, end)
+    landing = passed | (ahead & (jnp.abs(end - last.t) <= jnp.abs(dt)))
+    dt = jnp.where(landing, end - last.t, dt)
+    tangent = last.y + dt * last.slope
+    # Cubic Hermite through the last two points, as a correction of the tangent line; sigma = dt / (last step in t).
+    span = last.t - before.t
+    smooth = (
+        (track.points > 1)
+        & (last.forward == before.forward)
+        & (span * last.forward > 0)
+        & (jnp.abs(dt) <= 3 * jnp.abs(span))
+    )
+    span = jnp.where(smooth, span, 1.0)
+    s = dt / span
+    # With p(0) = last, p'(0) = slope, p(-1) = before, p'(-1) = before.slope (in units of span):
+    value = before.y - last.y + span * last.slope
+    slope = span * (before.slope - last.slope)
+    quadratic, cubic = slope + 3 * value, slope + 2 * value
+    curved = tangent + s**2 * quadratic + s**3 * cubic
+    y = jnp.where(smooth, curved, tangent)
+    fresh = jnp.zeros_like(track.size)
+    return track._replace(
+        y=y,
+        t=jnp.where(landing, end, last.t + dt),
+        corrections=jnp.zeros_like(track.corrections),
+        size=fresh,
+        first_size=fresh,
+        landing=landing,
+    )
+
+
+def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) -> Track:
+    """One Newton iteration for every element, then accept, go on, or shorten the step."""
+    at = curve.linearise(track.y, track.t)
+    last = track.last
+    weights = curve.metric(last.y)
+    speed = _speed(curve, last)
+    tau_y, tau_t = last.forward * last.slope / speed, last.forward / speed
+    denominator = PARAMETER_WEIGHT * tau_t - (weights * tau_y * at.drift).sum(axis=0)
+    along = (weights * tau_y * at.correction).sum(axis=0)
+    held = track.landing | track.starting
+    dt = jnp.where(held, 0.0, along / denominator)
+    dy = -at.correction - at.drift * dt
+    size = jnp.maximum(curve.size(dy, track.y), jnp.abs(dt))
+    size = jnp.where(jnp.isfinite(size), size, jnp.inf)
+    # The start may be far off; elsewhere a large correction is refused, not shortened.
+    shorten = jnp.where(track.starting, jnp.minimum(1.0, 2.0 / jnp.maximum(size, 1e-300)), 1.0)
+    y, t = track.y + shorten * dy, track.t + dt
+
+    first = track.corrections == 0
+    first_size = jnp.where(first, size, track.first_size)
+    # The new tangent (-b, 1), oriented to go on in the old direction.
+    cosine = ((weights * tau_y * -at.drift).sum(axis=0) + PARAMETER_WEIGHT * tau_t) / jnp.sqrt(
+        (weights * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT
+    )
+    forward = jnp.where((cosine < 0) & ~track.starting, -1.0, 1.0)
+    good_enough = size <= jnp.where(track.landing, tight, LOOSE)
+    # Near the solution rounding ends the contraction: a tiny step that no longer shrinks has converged too.
+    stalled = (size <= 1e-9) & ~first & (size > 0.5 * track.size)
+    converged = good_enough | stalled
+    straying = (size > jnp.where(first, FIRST_CORRECTION, CONTRACTION * track.size)) & ~converged
+    turning = converged & (jnp.abs(cosine) < TURN)
+    bad = ~track.starting & (straying | turning | (track.corrections > 8) | ((t < 0) & ~held))
+    bad = bad | ~jnp.isfinite(cosine) | (track.starting & (track.corrections > START_CORRECTIONS))
+    accept = converged & ~bad
+
+    new = Point(y, t, -at.drift, forward, at.orientation)
+    order = 3.0
+    gain = jnp.clip((AIM / jnp.maximum(first_size, 1e-12)) ** (1 / order), 0.4, GROWTH)
+    # Where the tangent turned, aim at a moderate angle too.
+    turned = jnp.sqrt(jnp.maximum(1 - cosine**2, 1e-12))
+    gain = jnp.minimum(gain, jnp.clip(0.3 / turned, 0.4, GROWTH))
+    gain = jnp.where(track.starting, 1.0, gain)
+    folded = accept & (forward != last.forward)
+    branched = accept & ~track.starting & (at.orientation * forward != last.orientation * last.forward)
+    step = jnp.where(accept, track.step * gain, jnp.where(bad, 0.5 * track.step, track.step))
+    retreat = bad & _passed(track, end)
+    # After a landing cut the step short, halving counts from the step actually tried.
+    tried = jnp.where(track.landing & ~retreat, jnp.minimum(track.step, jnp.abs(end - last.t) * speed), track.step)
+    step = jnp.where(bad, 0.5 * tried, step)
+    active = ~track.arrived & ~track.failed
+
+    def pick(new_value, old_value, where):
+        return jnp.where(where & active, new_value, old_value)
+
+    return Track(
+        last=Point(
+            *(
+                pick(n, pick(b, o, retreat), accept)
+                for n, o, b in zip(new, last, track.before, strict=True)
+            )
+        ),
+        before=Point(*(pick(n, o, accept) for n, o in zip(last, track.before, strict=True))),
+        y=pick(y, track.y, ~bad),
+        t=pick(t, track.t, ~bad),
+        step=pick(step, track.step, True),
+        corrections=pick(track.corrections + 1, track.corrections, True),
+        size=pick(size, track.size, True),
+        first_size=pick(first_size, track.first_size, True),
+        landing=track.landing,
+        starting=track.starting & ~(active & accept),
+        arrived=track.arrived | (active & accept & track.landing),
+        failed=track.failed | (active & ((step < 1e-9) | (bad & track.starting))),
+        folds=track.folds + (folded & active),
+        bifurcations=track.bifurcations + (branched & active),
+        points=track.points + (accept & active),
+    ), accept | bad
+
+
+def advance(
+    curve: Any,
+    track: Track,
+    end: Float[Array, " B"],
+    *,
+    iterations: int,
+    points: int | Array = 1 << 30,
+    tight: float = 1e-13,
+) -> tuple[Track, Int[Array, ""]]:
+    """Follow every path until it lands on t = end, fails, or has gained `points` points.
+
+    Parameters
+    ----------
+    curve
+        A `Curve`.
+    track
+        From `begin`, or from an earlier call.
+    end
+        Where to land, [B].
+    iterations
+        Most Newton iterations in all.
+    points
+        Most points accepted in this call, per element.
+    tight
+        A landing has converged when Newton's last correction is below this.
+
+    Returns
+    -------
+    tuple
+        The track, and the number of Newton iterations spent.
+    """
+    limit = track.points + points
+
+    def running(carry):
+        track, count, _ = carry
+        return (~(track.arrived | track.failed) & (track.points < limit)).any() & (count < iterations)
+
+    def body(carry):
+        track, count, renew = carry
+        proposal = predict(curve, track, end)
+        track = jax.tree.map(lambda n, o: jnp.where(renew, n, o), proposal, track)
+        track, renew = _correct(curve, track, end, tight)
+        return track, count + 1, renew
+
+    start = track._replace(arrived=jnp.zeros_like(track.arrived))
+    track, count, _ = lax.while_loop(running, body, (start, jnp.int32(0), ~track.starting))
+    return track, count

@@ -1,0 +1,79 @@
+"""Choice and value rules: the only home of beta.
+
+    pi_i(a | x) = exp(beta_i Q_i(x, a)) / sum over legal b of exp(beta_i Q_i(x, b))                     equation (2)
+
+and the three ways in which the paper's systems turn Q_i into V_i (MODEL, section 1):
+
+    expected   V = sum_a pi(a) Q(a)                   equations (4), (7), (10)
+    soft       V = (1/beta) log sum_a exp(beta Q(a))  Theorem 4 and Remark 1 (which forgets the 1/beta)
+    greedy     V = max_a Q(a)                         what Figure 4 was evidently computed with
+
+Arrays are in engine layout, actions first: [A, *states]. Probabilities are kept as logarithms: at large beta the
+probability of a bad action underflows, its logarithm does not.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from quantal.errors import ParameterError
+
+ValueRule = Literal["expected", "soft", "greedy"]
+VALUE_RULES: tuple[str, ...] = get_args(ValueRule)
+
+
+def check_value_rule(value: str) -> ValueRule:
+    """Return the rule; `ParameterError` names the three there are."""
+    if value not in VALUE_RULES:
+        raise ParameterError(f"value={value!r}: expected one of {', '.join(map(repr, VALUE_RULES))}")
+    return value  # type: ignore[return-value]
+
+
+def log_policy(
+    logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]
+) -> Float[Array, "A *s"]:
+    """Normalise logits to log-probabilities; minus infinity where an action is illegal.
+
+    Shifting by the largest legal logit first keeps the exponentials between 0 and 1. Loops over actions are unrolled.
+    """
+    top = _fold(jnp.maximum, [jnp.where(legal[a], logits[a], -jnp.inf) for a in range(logits.shape[0])])
+    shifted = [jnp.where(legal[a], logits[a] - top, -jnp.inf) for a in range(logits.shape[0])]
+    total = jnp.log(_fold(jnp.add, [jnp.exp(s) for s in shifted]))
+    return jnp.stack([s - total for s in shifted])
+
+
+def policy(logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]) -> Float[Array, "A *s"]:
+    """Normalise logits to probabilities; exactly zero where an action is illegal."""
+    top = _fold(jnp.maximum, [jnp.where(legal[a], logits[a], -jnp.inf) for a in range(logits.shape[0])])
+    weights = [jnp.where(legal[a], jnp.exp(logits[a] - top), 0.0) for a in range(logits.shape[0])]
+    total = _fold(jnp.add, weights)
+    return jnp.stack([w / total for w in weights])
+
+
+def value(
+    rule: ValueRule,
+    beta: Float[Array, ""] | float,
+    q: Float[Array, "A *s"],
+    pi: Float[Array, "A *s"],
+    legal: Bool[Array, "A *#s"],
+) -> Float[Array, "*s"]:
+    """V from Q by one of the three rules; `soft` needs beta > 0."""
+    count = q.shape[0]
+    if rule == "expected":
+        return _fold(jnp.add, [pi[a] * q[a] for a in range(count)])
+    top = _fold(jnp.maximum, [jnp.where(legal[a], q[a], -jnp.inf) for a in range(count)])
+    if rule == "greedy":
+        return top
+    weights = [jnp.where(legal[a], jnp.exp(beta * (q[a] - top)), 0.0) for a in range(count)]
+    return top + jnp.log(_fold(jnp.add, weights)) / beta
+
+
+def _fold(combine, terms):
+    """Combine a few arrays pairwise, unrolled: XLA fuses this into one pass over the states."""
+    result = terms[0]
+    for term in terms[1:]:
+        result = combine(result, term)
+    return result

@@ -1,0 +1,209 @@
+"""The branch beta -> equilibrium over many precisions, in one pass.
+
+Stationary and one-shot games are followed by pseudo-arclength through folds (`quantal.solvers.continuation`), so that a
+beta may be met several times. A finite horizon has no single branch in beta (each stage's game depends on the later
+ones' equilibria); there every stage game follows its own branch from one beta to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import jax.numpy as jnp
+import numpy as np
+
+from quantal import request
+from quantal.certify import proved_unique
+from quantal.errors import ParameterError, TooLargeError
+from quantal.game import MarkovGame
+from quantal.layout import Model, model_of, to_public
+from quantal.precision import double_precision
+from quantal.request import Request
+from quantal.solution import Branch, PerAgent, Solution, Status
+from quantal.solve import DISTINCT, distance, solve_many, stationary_solution, traceable
+from quantal.solvers import continuation, stationary
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Where the branch turns back in beta."""
+
+    beta: float
+    policy: PerAgent
+
+    def __str__(self) -> str:
+        return f"fold at beta = {self.beta:.6g}"
+
+
+@dataclass(frozen=True)
+class Bifurcation:
+    """Where another branch crosses this one; symmetric games have them."""
+
+    beta: float
+
+    def __str__(self) -> str:
+        return f"bifurcation at beta = {self.beta:.6g}"
+
+
+@dataclass(frozen=True, eq=False)
+class Path(Sequence[Solution]):
+    """One solution per beta asked for (the branch's first arrival there), in the order asked for.
+
+    Attributes
+    ----------
+    betas
+        What was asked for.
+    folds, bifurcations
+        Met on the way up to the largest beta, in order.
+    passes
+        Per beta, every point of the branch met up to its first passage of the largest beta, in order of arclength;
+        `path[k]` is `passes[k][0]`.
+    curve
+        (beta, policies) of the points that path following accepted, for drawing; empty with a horizon.
+    complete
+        Whether the branch was followed to the largest beta.
+    """
+
+    betas: tuple[float, ...]
+    solutions: tuple[Solution, ...]
+    passes: tuple[tuple[Solution, ...], ...]
+    folds: tuple[Fold, ...] = ()
+    bifurcations: tuple[Bifurcation, ...] = ()
+    curve: tuple[tuple[float, PerAgent], ...] = ()
+    complete: bool = True
+
+    def __getitem__(self, k):  # type: ignore[override]
+        return self.solutions[k]
+
+    def __len__(self) -> int:
+        return len(self.solutions)
+
+    def __iter__(self) -> Iterator[Solution]:
+        return iter(self.solutions)
+
+    @property
+    def converged(self) -> bool:
+        """Whether every solution converged."""
+        return self.complete and all(s.converged for s in self.solutions)
+
+    def __repr__(self) -> str:
+        events = ", ".join(map(str, (*self.folds, *self.bifurcations))) or "no folds or bifurcations"
+        return f"<Path over {len(self.betas)} betas, {min(self.betas):g} to {max(self.betas):g}: {events}>"
+
+
+@double_precision
+def solve_path(
+    game: MarkovGame,
+    betas: Sequence[float],
+    *,
+    horizon: int | None = None,
+    discount: float | Sequence[float] | None = None,
+    value: str = "expected",
+    tol: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Path:
+    """Solve a game at many precisions in one pass.
+
+    Parameters
+    ----------
+    game
+        What is played.
+    betas
+        Precisions, alike for all agents, in any order.
+    horizon, discount, value, tol
+        As in `quantal.solve`.
+    progress
+        Called with the share done, 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter cannot be used.
+    TooLargeError
+        If a stationary game is too large to follow its branch.
+    """
+    values = np.asarray(betas, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ParameterError(f"betas: expected a non-empty list of numbers: got shape {values.shape}")
+    for beta in values:
+        asked = request.check(game, beta=float(beta), horizon=horizon, discount=discount, value=value, tol=tol)
+    asked = request.check(
+        game, beta=float(values.max()), horizon=horizon, discount=discount, value=value, tol=tol, method="continuation"
+    )
+    request.check_memory(game, asked.horizon)
+    levels = np.unique(values)
+    model = model_of(game)
+    one_shot = asked.horizon is None and (asked.discount == 0).all() and game.number_of_states > 1
+    if asked.horizon is not None or one_shot:
+        solutions = solve_many(game, model, asked, levels, progress)
+        found = Path(tuple(levels), solutions, tuple((s,) for s in solutions))
+    else:
+        found = _branch(game, model, asked, levels, progress)
+    where = [int(np.searchsorted(levels, beta)) for beta in values]
+    return replace(
+        found,
+        betas=tuple(float(b) for b in values),
+        solutions=tuple(found.solutions[k] for k in where),
+        passes=tuple(found.passes[k] for k in where),
+    )
+
+
+def _branch(
+    game: MarkovGame, model: Model, asked: Request, levels: np.ndarray, progress: Callable[[float], None] | None
+) -> Path:
+    if not traceable(model):
+        raise TooLargeError(
+            f"following the branch of this game needs its joint payoffs in memory ({game.number_of_states} states x "
+            f"{int(np.prod(game.action_counts))} joint actions x {game.number_of_agents} agents), more than is set aside "
+            "for that. Call solve(method='picard') at each beta instead"
+        )
+    top = float(levels[-1])
+    scale = top if top > 0 else 1.0
+    beta = jnp.full(game.number_of_agents, scale)
+    curve = stationary.StationaryCurve(model, beta, jnp.asarray(asked.discount), asked.value)
+    targets = levels / scale
+    followed = continuation.follow(curve, stationary.origin(curve), targets, progress)
+    passes: list[list[Solution]] = [[] for _ in levels]
+    for crossing in sorted(followed.crossings, key=lambda c: c.order):
+        level = float(levels[crossing.target])
+        solution = _at(game, model, asked, curve, crossing.y, level, scale)
+        known = passes[crossing.target]
+        if all(distance(solution, other) > DISTINCT for other in known):
+            known.append(solution)
+    for k, level in enumerate(levels):
+        if not passes[k]:  # the branch was lost before it got here: say so, with the last point reached
+            y = followed.points[-1][1] if followed.points else np.asarray(stationary.origin(curve).y)
+            passes[k].append(_at(game, model, asked, curve, y, float(level), scale, lost=True))
+
+    def play(y: np.ndarray) -> PerAgent:
+        return PerAgent(game.agents, tuple(to_public(p, game.state_shape) for p in curve.policies(jnp.asarray(y))))
+
+    return Path(
+        betas=tuple(map(float, levels)),
+        solutions=tuple(p[0] for p in passes),
+        passes=tuple(tuple(p) for p in passes),
+        folds=tuple(Fold(t * scale, play(y)) for t, y in followed.folds),
+        bifurcations=tuple(Bifurcation(t * scale) for t in followed.bifurcations),
+        curve=tuple((t * scale, play(y)) for t, y in followed.points),
+        complete=followed.complete,
+    )
+
+
+def _at(
+    game: MarkovGame,
+    model: Model,
+    asked: Request,
+    curve: stationary.StationaryCurve,
+    y: np.ndarray,
+    level: float,
+    scale: float,
+    *,
+    lost: bool = False,
+) -> Solution:
+    """Make the record of a point of the branch."""
+    here = replace(asked, beta=np.full(game.number_of_agents, level))
+    found = stationary.read_point(curve, jnp.asarray(y), jnp.asarray([level / scale]))
+    unique = proved_unique(game, here)
+    solution = stationary_solution(game, model, here, found, unique=unique, traced=not lost, lost=lost, notes=[])
+    return replace(solution, status=Status.LOST, branch=Branch.UNLABELLED) if lost else solution

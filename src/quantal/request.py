@@ -1,0 +1,142 @@
+"""What a solve is asked for: parameters checked once, with errors that say what would be accepted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from quantal import logit, memory
+from quantal.errors import ParameterError
+from quantal.game import MarkovGame
+from quantal.logit import ValueRule
+
+METHODS = ("auto", "picard", "newton", "continuation")
+ORDERS = ("jacobi", "paper")
+DEFAULT_TOLERANCE = 1e-12
+"""In payoff units; more only where rounding alone makes more (payoffs to go of several hundred)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Checked parameters of a solve."""
+
+    beta: np.ndarray
+    discount: np.ndarray
+    horizon: int | None
+    value: ValueRule
+    method: str
+    damping: float
+    tol: float
+    max_steps: int
+    order: str
+
+
+def check(
+    game: MarkovGame,
+    *,
+    beta: float | Sequence[float],
+    horizon: int | None,
+    discount: float | Sequence[float] | None,
+    value: str = "expected",
+    method: str = "auto",
+    damping: float = 1.0,
+    tol: float | None = None,
+    max_steps: int = 10_000,
+    order: str = "jacobi",
+) -> Request:
+    """Check every parameter of a solve against a game.
+
+    Raises
+    ------
+    ParameterError
+        At the first parameter that cannot be used; says what was given and what is accepted.
+    """
+    rule = logit.check_value_rule(value)
+    betas = per_agent(game, "beta", beta)
+    if (betas < 0).any() or not np.isfinite(betas).all():
+        raise ParameterError(f"beta={beta}: expected finite and >= 0 (0 is uniform play)")
+    if rule == "soft" and (betas == 0).any():
+        raise ParameterError(f"beta={beta}: the soft rule divides by beta: expected beta > 0, or value='expected'")
+    if horizon is not None and (isinstance(horizon, bool) or int(horizon) != horizon or horizon < 1):
+        raise ParameterError(f"horizon={horizon}: expected a whole number of decisions, at least 1")
+    if horizon is None and discount is None:
+        if game.number_of_states > 1:
+            raise ParameterError(
+                "say how long the game lasts: horizon=T for T decisions (MGE-F), or discount=g with 0 <= g < 1 for play "
+                "without end (MGE-I)"
+            )
+        discount = 0.0  # one state: a normal-form game, played once
+    discounts = per_agent(game, "discount", 1.0 if discount is None else discount)
+    most = "0 <= discount < 1" if horizon is None else "0 <= discount <= 1"
+    inside = (discounts >= 0) & (discounts < 1 if horizon is None else discounts <= 1)
+    if not inside.all():
+        raise ParameterError(
+            f"discount={discount}: expected {most}" + ("" if horizon else ". For an undiscounted game give horizon=")
+        )
+    if method not in METHODS:
+        raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}")
+    if order not in ORDERS:
+        raise ParameterError(f"order={order!r}: expected one of {', '.join(map(repr, ORDERS))}")
+    if not (0 < damping <= 1):
+        raise ParameterError(f"damping={damping}: expected 0 < damping <= 1, the weight of the new Q in equation (14)")
+    if max_steps < 1:
+        raise ParameterError(f"max_steps={max_steps}: expected at least 1")
+    if tol is not None and not (tol > 0 and math.isfinite(tol)):
+        raise ParameterError(f"tol={tol}: expected a positive number, in units of payoff")
+    if tol is None:
+        tol = max(DEFAULT_TOLERANCE, 64 * float(np.finfo(float).eps) * payoff_bound(game, discounts, horizon))
+    return Request(betas, discounts, horizon, rule, method, float(damping), float(tol), int(max_steps), order)
+
+
+def per_agent(game: MarkovGame, what: str, given: float | Sequence[float]) -> np.ndarray:
+    """One number per agent, from one number or one per agent."""
+    try:
+        array = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{what}={given!r}: expected a number, or one per agent") from error
+    agents = game.number_of_agents
+    if array.ndim == 0:
+        array = np.full(agents, float(array))
+    if array.shape != (agents,):
+        raise ParameterError(
+            f"{what}={given!r}: expected a number, or one per agent ({', '.join(game.agents)}): got shape {array.shape}"
+        )
+    if np.isnan(array).any():
+        raise ParameterError(f"{what}={given!r}: expected numbers: got NaN")
+    return array
+
+
+def payoff_bound(game: MarkovGame, discount: np.ndarray, horizon: int | None) -> float:
+    """A bound of |Q|: the largest reward times the number of times it can be had."""
+    largest = 0.0
+    for i, reward in enumerate(game.rewards):
+        step = float(np.abs(reward).max())
+        if horizon is None:
+            largest = max(largest, step / (1 - discount[i]))
+        else:
+            final = float(np.abs(game.final_rewards[i]).max())
+            largest = max(largest, step * horizon + final)
+    return largest
+
+
+def memory_needed(game: MarkovGame, horizon: int | None) -> int:
+    """Bytes of a solution (q, policy, value) and of the arrays that a solve works with."""
+    states, actions = game.number_of_states, sum(game.action_counts)
+    times = 1 if horizon is None else horizon
+    solution = 8 * states * times * (2 * actions + game.number_of_agents)
+    working = 8 * states * (8 * actions + 12 * game.number_of_agents)
+    return solution + working
+
+
+def check_memory(game: MarkovGame, horizon: int | None) -> None:
+    """Raise `TooLargeError` if a solution would not fit, before anything is allocated."""
+    states = " x ".join(map(str, game.state_shape))
+    when = f", {horizon} decisions" if horizon else ""
+    memory.require(
+        memory_needed(game, horizon),
+        f"solving this game ({states} states, {sum(game.action_counts)} actions{when})",
+        "Shorten the horizon, coarsen the map, use fewer agents, or describe it as a CrowdGame (memory linear in agents)",
+    )

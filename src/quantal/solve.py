@@ -1,0 +1,459 @@
+"""Solve a game: pick the solver, run it, say what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quantal import request, stage
+from quantal.certify import certify, proved_unique, read_q
+from quantal.errors import ParameterError
+from quantal.game import MarkovGame
+from quantal.layout import Model, from_public, model_of, to_public
+from quantal.precision import double_precision
+from quantal.request import Request
+from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
+from quantal.solvers import backward, stationary
+
+Progress = Callable[[int, int], None]
+"""Called with (stages done, stages in all)."""
+
+DISTINCT = 1e-6
+"""Two equilibria differ if some probability differs by more than this."""
+EXTRAPOLATION = 6
+"""Earlier betas through which logits are extrapolated to the next."""
+TRACE_BYTES = 2**31
+"""Up to this much memory for joint payoffs, method='auto' follows the branch of a stationary game."""
+
+
+@double_precision
+def solve(
+    game: MarkovGame,
+    *,
+    beta: float | Sequence[float],
+    horizon: int | None = None,
+    discount: float | Sequence[float] | None = None,
+    value: str = "expected",
+    method: str = "auto",
+    damping: float = 1.0,
+    tol: float | None = None,
+    max_steps: int = 10_000,
+    start: Solution | None = None,
+    order: str = "jacobi",
+    focal: str | int = 0,
+    restarts: int = 0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Solution:
+    """Find the logit Markov quantal response equilibrium of a game.
+
+    Parameters
+    ----------
+    game
+        What is played.
+    beta
+        Precision, in 1/payoff units: a number or one per agent; 0 is uniform play.
+    horizon
+        Number of decisions T: finite horizon (MGE-F, Algorithm 2), backward in time.
+    discount
+        In [0, 1): play without end (MGE-I, Algorithm 1); with `horizon`, a discounted finite horizon. A number or one
+        per agent. A game with one state needs neither: it is played once.
+    value
+        How Q becomes V: `expected` (the paper's equations), `soft` or `greedy` (see `quantal.logit`).
+    method
+        `auto`: fast iteration where the equilibrium is proved unique, the principal branch everywhere else.
+        `picard`: equation (14) alone. `newton`: from `start`. `continuation`: the principal branch everywhere.
+    damping
+        Equation (14)'s alpha, the weight of the new Q; 1 is undamped. Used by plain iteration only.
+    tol
+        Accepted residual |Q - T(Q)|, in payoff units; 1e-12 times the largest payoff to go (at least 1) unless given.
+    max_steps
+        Most plain iterations (per stage).
+    start
+        A solution to start `picard` or `newton` from; uniform play unless given.
+    order, focal
+        `jacobi`: all agents at once. `paper`: Algorithm 1's order, the opponents of agent `focal` first, then that agent
+        (stationary games with method='picard').
+    restarts
+        Look for other equilibria from this many random starts; distinct ones are in `Solution.others`.
+    seed
+        Of the random starts.
+    progress
+        Called as progress(done, total).
+
+    Returns
+    -------
+    Solution
+        Also when the search did not converge: read `status`.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter cannot be used.
+    TooLargeError
+        If the solution would not fit into memory; nothing has been allocated then.
+    """
+    asked = request.check(
+        game,
+        beta=beta,
+        horizon=horizon,
+        discount=discount,
+        value=value,
+        method=method,
+        damping=damping,
+        tol=tol,
+        max_steps=max_steps,
+        order=order,
+    )
+    request.check_memory(game, asked.horizon)
+    _check_start(game, asked, start)
+    model = model_of(game)
+    found = _run(game, model, asked, start, game.agent_index(focal), progress)
+    if restarts:
+        found = _with_others(game, model, asked, found, restarts, np.random.default_rng(seed))
+    return found
+
+
+def _run(
+    game: MarkovGame, model: Model, asked: Request, start: Solution | None, focal: int, progress: Progress | None
+) -> Solution:
+    if asked.horizon is not None or (asked.discount == 0).all():
+        return _finite(game, model, asked, start, progress)
+    return _stationary(game, model, asked, start, focal)
+
+
+def _check_start(game: MarkovGame, asked: Request, start: Solution | None) -> None:
+    if start is None:
+        return
+    if start.game.state_shape != game.state_shape or start.game.action_counts != game.action_counts:
+        raise ParameterError(
+            f"start: it solves another game: expected states {game.state_shape} and actions {game.action_counts}, got "
+            f"{start.game.state_shape} and {start.game.action_counts}"
+        )
+    if start.horizon != asked.horizon:
+        raise ParameterError(f"start: expected a solution with horizon {asked.horizon}: got {start.horizon}")
+    if asked.method not in ("picard", "newton"):
+        raise ParameterError(f"start: method={asked.method!r} starts from uniform play: use 'picard' or 'newton'")
+
+
+# ---------------------------------------------------------------------- finite horizon
+
+
+def _stage_logits(model: Model, asked: Request, start: Solution | None) -> Callable | None:
+    """Centred logits [A_i, S] of a solution at each decision, to start stages from."""
+    if start is None:
+        return None
+    states = model.number_of_states
+
+    def at(time: int) -> tuple[np.ndarray, ...]:
+        logits = []
+        for i, mask in enumerate(model.legal):
+            q = start.q[i] if start.horizon is None else start.q[i][time]
+            flat = from_public(np.nan_to_num(q), model.state_shape).reshape(mask.shape[0], -1)
+            legal = jnp.broadcast_to(mask, (mask.shape[0], *model.state_shape)).reshape(-1, states)
+            logits.append(np.asarray(stage.centre(jnp.asarray(start.parameters.beta[i] * flat), legal)))
+        return tuple(logits)
+
+    return at
+
+
+def _finite(
+    game: MarkovGame, model: Model, asked: Request, start: Solution | None, progress: Progress | None, logits=None
+) -> Solution:
+    records = _records(model, asked, logits or _stage_logits(model, asked, start), progress=progress)
+    return _finite_solution(game, asked, records)
+
+
+def _records(
+    model: Model, asked: Request, start=None, *, guess=None, progress: Progress | None = None
+) -> list[backward.StageRecord]:
+    """Solve the stages of a finite horizon, or the one stage of a one-shot game; in order of time."""
+    how = stage.StageMethod(asked.method, asked.damping, asked.max_steps)
+    horizon = asked.horizon or 1
+    records: list[backward.StageRecord] = []
+    for record in backward.solve(
+        model, asked.beta, asked.discount, horizon, asked.value, how, asked.tol, start=start, guess=guess
+    ):
+        records.append(record)
+        if progress is not None:
+            progress(len(records), horizon)
+    return records[::-1]
+
+
+def _finite_solution(game: MarkovGame, asked: Request, records: list[backward.StageRecord]) -> Solution:
+    """Stack solved stages; a one-shot game (no horizon) has one stage and no time axis."""
+    agents, shape = range(game.number_of_agents), game.state_shape
+    legal = [np.broadcast_to(mask, (*shape, mask.shape[-1])) for mask in game.legal]
+    q = tuple(np.stack([np.where(legal[i], to_public(r.q[i], shape), np.nan) for r in records]) for i in agents)
+    policy = tuple(np.stack([to_public(np.exp(r.log_policy[i]), shape) for r in records]) for i in agents)
+    values = tuple(np.stack([r.value[i].reshape(shape) for r in records]) for i in agents)
+    residuals = np.stack([r.residual.reshape(shape) for r in records])
+    if asked.horizon is None:
+        policy, q, values = (tuple(a[0] for a in arrays) for arrays in (policy, q, values))
+        residuals = residuals[0]
+    else:
+        final = [np.broadcast_to(f, shape)[None] for f in game.final_rewards]
+        values = tuple(np.concatenate([v, f]) for v, f in zip(values, final, strict=True))
+    return _assemble(game, asked, policy, q, values, residuals, records)
+
+
+def _assemble(game: MarkovGame, asked: Request, policy, q, values, residuals, records) -> Solution:
+    """Judge solved stages and make the record."""
+    lost = any(r.lost.any() for r in records)
+    trace = np.concatenate([r.trace for r in reversed(records)])
+    worst = max(records, key=lambda r: float(r.residual.max()))
+    status = _status(float(residuals.max()), asked, q, worst.trace, lost)
+    unique = all(r.unique.all() for r in records)
+    principal = all((r.unique | r.traced).all() for r in records)
+    branch = Branch.UNIQUE if unique else Branch.PRINCIPAL if principal else Branch.UNLABELLED
+    stages = sum(r.unique.size for r in records)
+    notes = [f"{sum(int(r.unique.sum()) for r in records)} of {stages} stage games proved to have one equilibrium"]
+    traced = sum(int((r.traced & ~r.unique).sum()) for r in records)
+    if traced:
+        notes.append(f"{traced} followed along the principal branch from uniform play")
+    folds, forks = sum(r.folds for r in records), sum(r.bifurcations for r in records)
+    if folds or forks:
+        notes.append(f"{folds} folds and {forks} bifurcations passed on the way")
+    steps = sum(r.steps for r in records)
+    return _solution(game, asked, policy, q, values, residuals, status, branch, trace, steps, tuple(notes))
+
+
+# ---------------------------------------------------------------------- stationary
+
+
+def _uniform_q(model: Model) -> stage.PerAgent:
+    return tuple(jnp.zeros((mask.shape[0], *model.state_shape)) for mask in model.legal)
+
+
+def _engine_q(model: Model, start: Solution) -> stage.PerAgent:
+    return tuple(
+        jnp.asarray(from_public(np.nan_to_num(start.q[i]), model.state_shape)) for i in range(model.number_of_agents)
+    )
+
+
+def traceable(model: Model) -> bool:
+    """Whether the joint payoffs that Newton steps need fit the memory set aside for them."""
+    joint = int(np.prod(model.action_counts)) * model.number_of_agents
+    return 8 * 4 * joint * model.number_of_states <= TRACE_BYTES
+
+
+def _stationary(game: MarkovGame, model: Model, asked: Request, start: Solution | None, focal: int) -> Solution:
+    beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
+    q = _uniform_q(model) if start is None else _engine_q(model, start)
+    unique = proved_unique(game, asked)
+    curve = stationary.StationaryCurve(model, beta, discount, asked.value)
+    traced, lost = False, False
+    notes: list[str] = []
+
+    def plain(memory: int, most: int, tol: float) -> stationary.Found:
+        return stationary.iterate(
+            model,
+            beta,
+            discount,
+            q,
+            asked.damping,
+            tol,
+            rule=asked.value,
+            max_steps=most,
+            memory=memory,
+            focal=focal if asked.order == "paper" else None,
+        )
+
+    if asked.method == "picard":
+        found = plain(0, asked.max_steps, asked.tol)
+    elif asked.method == "newton":
+        found = stationary.newton(curve, curve.guess(q, jnp.ones(())))
+    elif asked.method == "continuation" or (not unique and traceable(model)):
+        found = stationary.follow(curve)
+        traced, lost = bool(found.arrived), not bool(found.arrived)
+    else:
+        found = plain(stationary.ANDERSON_DEPTH, asked.max_steps, asked.tol)
+        if not unique:
+            notes.append(
+                "too large to follow the branch by default: accelerated iteration may have found another equilibrium; "
+                "method='continuation' traces it"
+            )
+        elif float(found.residual.max()) > asked.tol and traceable(model):
+            found = stationary.newton(curve, curve.guess(found.q, jnp.ones(())))
+    return stationary_solution(game, model, asked, found, unique=unique, traced=traced, lost=lost, notes=notes)
+
+
+def stationary_solution(
+    game: MarkovGame,
+    model: Model,
+    asked: Request,
+    found: stationary.Found,
+    *,
+    unique: bool,
+    traced: bool,
+    lost: bool,
+    notes: list[str],
+) -> Solution:
+    """Judge what a stationary search found and make the record."""
+    residuals = np.asarray(found.residual).reshape(game.state_shape)
+    folds, forks = int(found.folds), int(found.bifurcations)
+    if folds or forks:
+        notes = [*notes, f"{folds} folds and {forks} bifurcations passed on the way"]
+    agents = range(game.number_of_agents)
+    policies, values = _read(model, asked.value, jnp.asarray(asked.beta), found.q)
+    legal = [np.broadcast_to(mask, (*game.state_shape, mask.shape[-1])) for mask in game.legal]
+    public_q = tuple(np.where(legal[i], to_public(found.q[i], game.state_shape), np.nan) for i in agents)
+    trace = np.asarray(found.trace)[: int(found.steps)]
+    status = _status(float(residuals.max()), asked, public_q, trace, lost)
+    branch = Branch.UNIQUE if unique else Branch.PRINCIPAL if traced else Branch.UNLABELLED
+    return _solution(
+        game,
+        asked,
+        tuple(to_public(p, game.state_shape) for p in policies),
+        public_q,
+        tuple(np.asarray(v).reshape(game.state_shape) for v in values),
+        residuals,
+        status,
+        branch,
+        trace,
+        int(found.steps),
+        tuple(notes),
+    )
+
+
+_read = jax.jit(read_q, static_argnames="rule")
+
+
+def solve_many(
+    game: MarkovGame, model: Model, asked: Request, levels: np.ndarray, progress: Callable[[float], None] | None
+) -> tuple[Solution, ...]:
+    """Solve a finite horizon (or independent one-shot games) at increasing precisions, each from the ones before.
+
+    Every stage game is continued from one beta to the next: its logits are extrapolated through the last few betas and
+    corrected by Newton's method. A stage whose correction is not small, or does not end within the tolerance, is traced
+    from uniform play as in `solve`.
+    """
+    known: list[tuple[float, list[tuple[np.ndarray, ...]]]] = []
+    solutions = []
+    for k, level in enumerate(levels):
+        here = replace(asked, beta=np.full(game.number_of_agents, float(level)), method="auto")
+        records = _records(model, here, guess=_extrapolation(known, float(level)))
+        known = [*known[1 - EXTRAPOLATION :], (float(level), [r.logits for r in records])]
+        solutions.append(_finite_solution(game, here, records))
+        if progress is not None:
+            progress((k + 1) / levels.size)
+    return tuple(solutions)
+
+
+def _extrapolation(known, level: float):
+    """Centred logits at a new beta, by Lagrange's polynomial in beta through the last few; None without any."""
+    if not known:
+        return None
+    betas = np.array([b for b, _ in known])
+    weights = [
+        np.prod([(level - other) / (b - other) for other in betas if other != b]) if betas.size > 1 else 1.0
+        for b in betas
+    ]
+
+    def at(time: int) -> tuple[np.ndarray, ...]:
+        agents = range(len(known[0][1][time]))
+        return tuple(sum(w * logits[time][i] for w, (_, logits) in zip(weights, known, strict=True)) for i in agents)
+
+    return at
+
+
+# ---------------------------------------------------------------------- judging and recording
+
+
+def _status(residual: float, asked: Request, q, trace: np.ndarray, lost: bool) -> Status:
+    if residual <= asked.tol:
+        return Status.CONVERGED
+    scale = max(float(np.nanmax(np.abs(qi))) for qi in q)
+    if residual <= 1e3 * np.finfo(float).eps * max(1.0, scale):
+        return Status.PRECISION
+    if lost:
+        return Status.LOST
+    quarter = trace.size // 4
+    if trace.size >= 40 and np.nanmin(trace[-quarter:]) > 0.5 * np.nanmin(trace[quarter : 2 * quarter]):
+        return Status.CYCLING
+    return Status.STEPS
+
+
+def _solution(
+    game: MarkovGame, asked: Request, policy, q, values, residuals, status, branch, trace, steps, notes
+) -> Solution:
+    return Solution(
+        game=game,
+        policy=PerAgent(game.agents, policy),
+        q=PerAgent(game.agents, q),
+        value=PerAgent(game.agents, values),
+        residual=float(residuals.max()),
+        residuals=residuals,
+        status=status,
+        branch=branch if status in (Status.CONVERGED, Status.PRECISION) else Branch.UNLABELLED,
+        trace=trace,
+        steps=steps,
+        notes=notes,
+        parameters=Parameters(
+            beta=tuple(map(float, asked.beta)),
+            discount=tuple(map(float, asked.discount)),
+            horizon=asked.horizon,
+            value=asked.value,
+            method=asked.method,
+            damping=asked.damping,
+            tol=asked.tol,
+            max_steps=asked.max_steps,
+            order=asked.order,
+        ),
+        certifier=certify,
+    )
+
+
+# ---------------------------------------------------------------------- other equilibria
+
+
+def _with_others(
+    game: MarkovGame, model: Model, asked: Request, first: Solution, restarts: int, random: np.random.Generator
+) -> Solution:
+    """Newton's method from random play, `restarts` times; distinct converged answers are kept."""
+    search = replace(asked, method="newton")
+    known = [first]
+    for _ in range(restarts):
+        found = _from_random_play(game, model, search, random)
+        if found.converged and all(distance(found, other) > DISTINCT for other in known):
+            known.append(found)
+    note = f"{restarts} random restarts found {len(known) - 1} other equilibria"
+    return replace(first, others=tuple(known[1:]), notes=(*first.notes, note))
+
+
+def _from_random_play(game: MarkovGame, model: Model, asked: Request, random: np.random.Generator) -> Solution:
+    def logits(_: int) -> tuple[np.ndarray, ...]:
+        width = random.choice([1.0, 3.0, 10.0])
+        drawn = []
+        for mask in model.legal:
+            full = np.broadcast_to(np.asarray(mask), (mask.shape[0], *model.state_shape)).reshape(mask.shape[0], -1)
+            drawn.append(np.where(full, random.normal(scale=width, size=full.shape), 0.0))
+        return tuple(drawn)
+
+    if asked.horizon is not None or (asked.discount == 0).all():
+        return _finite(game, model, asked, None, None, logits=logits)
+    beta = np.maximum(asked.beta, 1e-12)
+    drawn = [z.reshape(z.shape[0], *model.state_shape) / b for z, b in zip(logits(0), beta, strict=True)]
+    start = _solution(
+        game,
+        asked,
+        (),
+        tuple(to_public(d, game.state_shape) for d in drawn),
+        (),
+        np.zeros(game.state_shape),
+        Status.STEPS,
+        Branch.UNLABELLED,
+        np.zeros(0),
+        0,
+        (),
+    )
+    return _stationary(game, model, asked, start, 0)
+
+
+def distance(a: Solution, b: Solution) -> float:
+    """Largest difference of a probability between two solutions of one game."""
+    return max(float(np.abs(a.policy[i] - b.policy[i]).max()) for i in range(len(a.policy)))

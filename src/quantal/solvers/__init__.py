@@ -1,0 +1,1 @@
+"""One algorithm a file; they do not import each other. `quantal.solve` picks."""

@@ -1,0 +1,273 @@
+"""A whole branch beta -> equilibrium, point by point, with its folds and bifurcations.
+
+The curve that is followed is handed in (`quantal.arclength.Curve`, one path): this file knows no game. Between two
+accepted points the branch is monotone in t unless the direction changes; then there is a fold, which is found by
+pinning the component y_k that moves most (near a fold the branch is a graph over it) and solving dt/dy_k = 0. Targets
+are crossed once by a monotone piece, twice by one that folds over them, and each crossing is polished by Newton's
+method at fixed t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from quantal import arclength
+from quantal.arclength import Point, Track
+from quantal.precision import quick_jit
+
+POINTS = 20_000
+"""Points after which following a branch stops."""
+ITERATIONS = 200
+"""Newton iterations that one point may take."""
+POLISH = 12
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """A point of the branch at a target: y [N, 1], and the arclength order in which it was met."""
+
+    target: int
+    y: np.ndarray
+    order: float
+
+
+@dataclass
+class Followed:
+    """What was met on the way."""
+
+    crossings: list[Crossing] = field(default_factory=list)
+    folds: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    """(t, y) where the branch turns back in t."""
+    bifurcations: list[float] = field(default_factory=list)
+    """t where another branch crosses."""
+    points: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    """(t, y) of every accepted point: enough to draw the branch."""
+    complete: bool = False
+    """Whether the largest target was passed."""
+
+
+@quick_jit
+def _next_point(curve: Any, track: Track) -> Track:
+    beyond = jnp.full(track.t.shape, jnp.inf)
+    return arclength.advance(curve, track, beyond, iterations=ITERATIONS, points=1)[0]
+
+
+@quick_jit
+def _polish(curve: Any, y: Float[Array, "N 1"], t: Float[Array, " 1"]) -> tuple[Array, Array, Array]:
+    """Newton's method at fixed t; returns y, the last correction, and the first one."""
+
+    def running(carry):
+        _, size, last, _, count = carry
+        return (size > 1e-13) & ~((size < 1e-9) & (size > 0.3 * last)) & (count < POLISH)
+
+    def body(carry):
+        y, size, _, first, count = carry
+        at = curve.linearise(y, t)
+        new = curve.size(at.correction, y)[0]
+        new = jnp.where(jnp.isfinite(new), new, jnp.inf)
+        moved = jnp.where(jnp.isfinite(new), y - at.correction, y)
+        return moved, new, size, jnp.where(count == 0, new, first), count + 1
+
+    inf = jnp.asarray(jnp.inf)
+    y, size, _, first, _ = lax.while_loop(running, body, (y, inf, inf, inf, jnp.int32(0)))
+    return y, size, first
+
+
+@quick_jit
+def _pinned(curve: Any, y: Array, t: Array, k: Array, level: Array) -> tuple[Array, Array, Array, Array]:
+    """The point of the branch with y_k = level, near (y, t): y, t, dt/dy_k and the orientation there."""
+
+    def body(carry, _):
+        y, t, _, _ = carry
+        at = curve.linearise(y, t)
+        b = at.drift[k, 0]
+        dt = (-at.correction[k, 0] - (level - y[k, 0])) / b
+        return (y - at.correction - at.drift * dt, t + dt, -1.0 / b, at.orientation[0]), None
+
+    zero = jnp.zeros(())
+    (y, t, slope, orientation), _ = lax.scan(body, (y, t, zero, zero), None, length=7)
+    return y, t, slope, orientation
+
+
+def follow(
+    curve: Any,
+    start: Track,
+    targets: np.ndarray,
+    progress: Callable[[float], None] | None = None,
+) -> Followed:
+    """Follow a branch from t = 0 until it has passed the largest target.
+
+    Parameters
+    ----------
+    curve
+        A `quantal.arclength.Curve` with one path.
+    start
+        From `quantal.arclength.begin`.
+    targets
+        Values of t, increasing.
+    progress
+        Called with the largest t reached so far, as a share of the last target.
+    """
+    found = Followed()
+    track = _next_point(curve, start)
+    if bool(track.failed[0]):
+        return found
+    before = _host(track.last)
+    found.points.append((float(before.t[0]), before.y))
+    last = float(targets[-1])
+    _visit_start(curve, before, targets, found)
+    for number in range(POINTS):
+        track = _next_point(curve, track)
+        if bool(track.failed[0]):
+            return found
+        here = _host(track.last)
+        found.points.append((float(here.t[0]), here.y))
+        for piece in _monotone_pieces(curve, before, here, found):
+            _cross(curve, piece, targets, found, number)
+        if _branched(before, here):
+            found.bifurcations.append(_locate_bifurcation(curve, before, here))
+        before = here
+        if progress is not None:
+            progress(min(1.0, max(0.0, float(here.t[0]) / last if last > 0 else 1.0)))
+        if float(here.t[0]) > last or float(here.t[0]) < 0:
+            found.complete = float(here.t[0]) > last
+            return found
+    return found
+
+
+def _host(point: Point) -> Point:
+    return Point(*(np.asarray(x) for x in point))  # type: ignore[arg-type]
+
+
+def _visit_start(curve: Any, point: Point, targets: np.ndarray, found: Followed) -> None:
+    """A target at the very start (beta = 0) is not crossed by any piece."""
+    for k in np.flatnonzero(targets == float(point.t[0])):
+        found.crossings.append(Crossing(int(k), np.asarray(point.y), -1.0))
+
+
+def _branched(a: Point, b: Point) -> bool:
+    return float(a.orientation[0] * a.forward[0]) != float(b.orientation[0] * b.forward[0])
+
+
+def _component(curve: Any, a: Point, b: Point) -> int:
+    """The component that moves most between two points, as play counts it."""
+    weights = np.sqrt(np.asarray(curve.metric(jnp.asarray(b.y))))
+    return int(np.argmax(np.abs(weights * (b.y - a.y))[:, 0]))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of the branch on which t is monotone."""
+
+    a: Point
+    b: Point
+    folded: int
+    """The component to pin near a fold; -1 where t itself is a good coordinate."""
+
+
+def _monotone_pieces(curve: Any, a: Point, b: Point, found: Followed) -> Iterator[Piece]:
+    if a.forward[0] == b.forward[0]:
+        yield Piece(a, b, -1)
+        return
+    k = _component(curve, a, b)
+    y, t = _locate_fold(curve, a, b, k)
+    found.folds.append((float(t[0]), y))
+    slope = np.zeros_like(a.y)
+    top = Point(y, t, slope, a.forward, a.orientation)
+    yield Piece(a, top, k)
+    yield Piece(top._replace(forward=b.forward), b, k)
+
+
+def _between(a: Point, b: Point, k: int, level: float) -> tuple[np.ndarray, np.ndarray]:
+    share = (level - a.y[k, 0]) / (b.y[k, 0] - a.y[k, 0])
+    return a.y + share * (b.y - a.y), a.t + share * (b.t - a.t)
+
+
+def _locate_fold(curve: Any, a: Point, b: Point, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Solve dt/dy_k = 0 between two points by bisection, then the secant of the last bracket."""
+    low, high = float(a.y[k, 0]), float(b.y[k, 0])
+    sign = np.sign(high - low) * float(a.forward[0])  # of dt/dy_k before the fold
+    y, t = a.y, a.t
+    level = 0.5 * (low + high)
+    slopes = {}
+    for _ in range(60):
+        y, t = _between(a, b, k, level) if not slopes else (y, t)
+        y_, t_, slope, _ = (np.asarray(x) for x in _pinned(curve, y, t, k, level))
+        if not np.isfinite(slope):
+            break
+        y, t = y_, t_
+        before = float(slope) * sign > 0
+        slopes["low" if before else "high"] = float(slope)
+        low, high = (level, high) if before else (low, level)
+        if len(slopes) == 2:
+            # Regula falsi, kept inside the bracket: dt/dy_k is nearly linear there.
+            weight = slopes["low"] / (slopes["low"] - slopes["high"])
+            new = low + min(max(weight, 0.1), 0.9) * (high - low)
+        else:
+            new = 0.5 * (low + high)
+        if abs(new - level) < 1e-10 * max(1.0, abs(level)) or abs(float(slope)) < 1e-12:
+            break
+        level = new
+    return y, t
+
+
+def _locate_bifurcation(curve: Any, a: Point, b: Point) -> float:
+    """Bisect for the change of orientation."""
+    k = _component(curve, a, b)
+    low, high = float(a.y[k, 0]), float(b.y[k, 0])
+    if low == high:
+        return 0.5 * float(a.t[0] + b.t[0])
+    mark = float(a.orientation[0] * a.forward[0])
+    t = 0.5 * (a.t + b.t)
+    for _ in range(30):
+        level = 0.5 * (low + high)
+        y, t0 = _between(a, b, k, level)
+        _, t, slope, orientation = (np.asarray(x) for x in _pinned(curve, y, t0, k, level))
+        forward = np.sign(float(slope) * (float(b.y[k, 0]) - float(a.y[k, 0])))
+        if float(orientation) * forward == mark:
+            low = level
+        else:
+            high = level
+    return float(t[0])
+
+
+def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, number: int) -> None:
+    """Polish every target that lies on a piece (its end belongs to it, its start does not)."""
+    a, b = piece.a, piece.b
+    start, end = float(a.t[0]), float(b.t[0])
+    if start == end:
+        return
+    share = (targets - start) / (end - start)
+    for k in np.flatnonzero((share > 0) & (share <= 1)):
+        s = float(share[k])
+        guess = _hermite(a, b, s) if piece.folded < 0 else _near_fold(curve, piece, float(targets[k]))
+        y, size, first = _polish(curve, jnp.asarray(guess), jnp.asarray(targets[k : k + 1]))
+        if float(size) < 1e-6 and float(first) < 1.0:
+            found.crossings.append(Crossing(int(k), np.asarray(y), number + s))
+
+
+def _hermite(a: Point, b: Point, s: float) -> np.ndarray:
+    """Cubic in t through both points and slopes, at the share s of the way."""
+    span = float(b.t[0] - a.t[0])
+    h10, h01, h11 = s * (1 - s) ** 2, s * s * (3 - 2 * s), s * s * (s - 1)
+    return a.y + h01 * (b.y - a.y) + span * (h10 * a.slope + h11 * b.slope)
+
+
+def _near_fold(curve: Any, piece: Piece, target: float) -> np.ndarray:
+    """Close to a fold t is a parabola in y_k: pin the level at which that parabola meets the target."""
+    k = piece.folded
+    fold, other = (piece.b, piece.a) if not piece.b.slope.any() else (piece.a, piece.b)
+    share = (target - float(fold.t[0])) / (float(other.t[0]) - float(fold.t[0]))
+    level = float(fold.y[k, 0]) + np.sqrt(max(share, 0.0)) * float(other.y[k, 0] - fold.y[k, 0])
+    y, t = _between(fold, other, k, level)
+    pinned, _, slope, _ = (np.asarray(x) for x in _pinned(curve, y, t, k, level))
+    return pinned if np.isfinite(slope) else y
