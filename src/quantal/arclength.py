@@ -18,7 +18,6 @@ changes; a simple bifurcation is where the sign of det F_y changes and that of d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -34,6 +33,14 @@ CONTRACTION = 0.5
 """A corrector whose step does not shrink by this factor each time is given up."""
 TURN = 0.9
 """Least cosine between successive tangents."""
+STRIDE = 0.4
+"""Most that play may change in a step, in units of the problem's `size`: a longer one could leap over a small S-shaped
+pair of folds without noticing."""
+SLOWING = 0.6
+"""Largest share of dt/ds that may be lost in a step. Ahead of a pair of folds dt/ds falls towards zero; steps that shrink
+with it cannot leap over the pair, however close the two lie."""
+STANDSTILL = 0.1
+"""Below this share of its recent pace dt/ds is as good as zero, and may change sign: a fold."""
 GROWTH = 2.5
 """A step is at most this many times the last one."""
 START_CORRECTIONS = 60
@@ -89,11 +96,14 @@ class Track(NamedTuple):
     y: Float[Array, "N B"]
     t: Float[Array, " B"]
     step: Float[Array, " B"]
+    pace: Float[Array, " B"]
     corrections: Int[Array, " B"]
     size: Float[Array, " B"]
     first_size: Float[Array, " B"]
     landing: Bool[Array, " B"]
     starting: Bool[Array, " B"]
+    settled: Bool[Array, " B"]
+    """The last correction ended a step, well or badly: a prediction comes next."""
     arrived: Bool[Array, " B"]
     failed: Bool[Array, " B"]
     folds: Int[Array, " B"]
@@ -116,11 +126,13 @@ def begin(y: Float[Array, "N B"], t: Float[Array, " B"], step: float = 0.25) -> 
         y=y,
         t=t,
         step=step * one,
+        pace=zero,
         corrections=none,
         size=zero,
         first_size=zero,
         landing=never,
         starting=~never,
+        settled=never,
         arrived=never,
         failed=never,
         folds=none,
@@ -203,10 +215,18 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     forward = jnp.where((cosine < 0) & ~track.starting, -1.0, 1.0)
     good_enough = size <= jnp.where(track.landing, tight, LOOSE)
     # Near the solution rounding ends the contraction: a tiny step that no longer shrinks has converged too.
-    stalled = (size <= 1e-9) & ~first & (size > 0.5 * track.size)
+    rounding = 64 * jnp.finfo(size.dtype).eps * jnp.abs(track.y).max(axis=0)
+    stalled = (size <= jnp.maximum(1e-9, rounding)) & ~first & (size > 0.5 * track.size)
     converged = good_enough | stalled
+    change = y - last.y
+    stride = jnp.maximum(curve.size(change, y), curve.size(change, last.y))
     straying = (size > jnp.where(first, FIRST_CORRECTION, CONTRACTION * track.size)) & ~converged
-    turning = converged & (jnp.abs(cosine) < TURN)
+    # dt/ds along the old direction, before and after.
+    pace = last.forward * tau_t
+    pace_after = last.forward * forward / jnp.sqrt((curve.metric(y) * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT)
+    moving = pace > STANDSTILL * track.pace
+    slowing = jnp.where(moving & ~track.starting, (pace - pace_after) / pace, 0.0)
+    turning = converged & ((jnp.abs(cosine) < TURN) | (stride > 1.5 * STRIDE) | (slowing > SLOWING))
     bad = ~track.starting & (straying | turning | (track.corrections > 8) | ((t < 0) & ~held))
     bad = bad | ~jnp.isfinite(cosine) | (track.starting & (track.corrections > START_CORRECTIONS))
     accept = converged & ~bad
@@ -217,6 +237,8 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     # Where the tangent turned, aim at a moderate angle too.
     turned = jnp.sqrt(jnp.maximum(1 - cosine**2, 1e-12))
     gain = jnp.minimum(gain, jnp.clip(0.3 / turned, 0.4, GROWTH))
+    gain = jnp.minimum(gain, jnp.clip(STRIDE / jnp.maximum(stride, 1e-12), 0.4, GROWTH))
+    gain = jnp.minimum(gain, jnp.clip(0.5 * SLOWING / jnp.maximum(slowing, 1e-12), 0.4, GROWTH))
     gain = jnp.where(track.starting, 1.0, gain)
     folded = accept & (forward != last.forward)
     branched = accept & ~track.starting & (at.orientation * forward != last.orientation * last.forward)
@@ -241,17 +263,19 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
         y=pick(y, track.y, ~bad),
         t=pick(t, track.t, ~bad),
         step=pick(step, track.step, True),
+        pace=pick(jnp.maximum(jnp.abs(pace_after), 0.8 * track.pace), track.pace, accept),
         corrections=pick(track.corrections + 1, track.corrections, True),
         size=pick(size, track.size, True),
         first_size=pick(first_size, track.first_size, True),
         landing=track.landing,
         starting=track.starting & ~(active & accept),
+        settled=accept | bad,
         arrived=track.arrived | (active & accept & track.landing),
         failed=track.failed | (active & ((step < 1e-9) | (bad & track.starting))),
         folds=track.folds + (folded & active),
         bifurcations=track.bifurcations + (branched & active),
         points=track.points + (accept & active),
-    ), accept | bad
+    )
 
 
 def advance(
@@ -259,7 +283,7 @@ def advance(
     track: Track,
     end: Float[Array, " B"],
     *,
-    iterations: int,
+    iterations: int | Array,
     points: int | Array = 1 << 30,
     tight: float = 1e-13,
 ) -> tuple[Track, Int[Array, ""]]:
@@ -287,17 +311,15 @@ def advance(
     """
     limit = track.points + points
 
-    def running(carry):
-        track, count, _ = carry
+    def running(carry: tuple[Track, Array]) -> Array:
+        track, count = carry
         return (~(track.arrived | track.failed) & (track.points < limit)).any() & (count < iterations)
 
-    def body(carry):
-        track, count, renew = carry
+    def body(carry: tuple[Track, Array]) -> tuple[Track, Array]:
+        track, count = carry
         proposal = predict(curve, track, end)
-        track = jax.tree.map(lambda n, o: jnp.where(renew, n, o), proposal, track)
-        track, renew = _correct(curve, track, end, tight)
-        return track, count + 1, renew
+        track = jax.tree.map(lambda n, o: jnp.where(track.settled, n, o), proposal, track)
+        return _correct(curve, track, end, tight), count + 1
 
     start = track._replace(arrived=jnp.zeros_like(track.arrived))
-    track, count, _ = lax.while_loop(running, body, (start, jnp.int32(0), ~track.starting))
-    return track, count
+    return lax.while_loop(running, body, (start, jnp.int32(0)))

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
 from quantal import logit, stage
 from quantal.bellman import backup, payoffs_at, sweep
 from quantal.evaluation import exploitability
-from quantal.game import MarkovGame, joint_legal
+from quantal.game import MarkovGame
 from quantal.iterate import gap
 from quantal.layout import Model, from_public, model_of
 from quantal.logit import ValueRule
@@ -342,8 +340,7 @@ def _stationary_facts(model: Model, rule: ValueRule, beta, discount, q):
     slopes = tuple(
         value_slope(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
     )
-    silent = eqx.tree_at(lambda m: m.rewards, model, tuple(jnp.zeros((1,) * r.ndim) for r in model.rewards))
-    rows = backup(silent, discount, policies, slopes)
+    rows = backup(model.without_rewards(), discount, policies, slopes)
     return residual, tuple(jnp.where(m, r, 0.0) for r, m in zip(rows, model.legal, strict=True))
 
 
@@ -366,6 +363,8 @@ def _stationary_radius(model: Model, asked: Request, q: stage.PerAgent) -> float
         )
         moved = _push_tangent(model, asked.value, beta, discount, q, tangent)
         return np.concatenate([np.where(m, np.asarray(x), 0.0).ravel() for x, m in zip(moved, masks, strict=True)])
+
+    import scipy.sparse.linalg  # here, because it takes a tenth of a second to import and few calls come this way
 
     size = int(edges[-1])
     if size <= 64:

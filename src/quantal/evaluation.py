@@ -19,12 +19,11 @@ and iterations stop when that is 1e-13 of max |V|, or when rounding lets it fall
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -143,9 +142,7 @@ class Certified(NamedTuple):
     """max |value - exact value| is at most this."""
 
 
-def stationary_values(
-    model: Model, discount: Float[Array, "M"], policies: Policies
-) -> tuple[Certified, ...]:
+def stationary_values(model: Model, discount: Float[Array, "M"], policies: Policies) -> tuple[Certified, ...]:
     """V_i = r_i^pi + discount_i P^pi V_i for every agent.
 
     Parameters
@@ -155,10 +152,8 @@ def stationary_values(
     policies
         pi_i [A_i, *states] per agent.
     """
-    rewards = map(np.asarray, _played_rewards(model, policies))
-    return tuple(
-        _solve(model, policies, float(discount[i]), r, r) for i, r in enumerate(rewards)
-    )
+    rewards = map(np.asarray, played_rewards(model, policies))
+    return tuple(_solve(model, policies, float(discount[i]), r, r) for i, r in enumerate(rewards))
 
 
 def best_response(
@@ -188,44 +183,46 @@ def best_response(
         attains it.
     """
     gamma = float(discount[i])
-    q = np.asarray(_own_q(model, discount, i, policies, value))
-    action = q.argmax(axis=0)
-    for _ in range(IMPROVEMENTS):
-        own = jnp.asarray((np.arange(q.shape[0]).reshape(-1, *(1,) * action.ndim) == action) * 1.0)
+
+    def follow(action: np.ndarray, guess: np.ndarray) -> tuple[Array, Certified, np.ndarray]:
+        """Play these actions: as a policy, its value, and Q_i under it."""
+        count = model.action_counts[i]
+        own = jnp.asarray(np.arange(count).reshape(-1, *(1,) * action.ndim) == action, dtype=guess.dtype)
         answer = (*policies[:i], own, *policies[i + 1 :])
-        reward = np.asarray(_played_rewards(model, answer)[i])
-        value, error = _solve(model, answer, gamma, reward, value)
-        q = np.asarray(_own_q(model, discount, i, policies, value))
-        top = q.max(axis=0)
+        found = _solve(model, answer, gamma, np.asarray(played_rewards(model, answer)[i]), guess)
+        return own, found, np.asarray(_own_q(model, discount, i, policies, found.value))
+
+    action = np.asarray(_own_q(model, discount, i, policies, value)).argmax(axis=0)
+    own, found, q = follow(action, value)
+    for _ in range(IMPROVEMENTS):
         # Equally good actions must not take turns for ever: better is what the values' error cannot explain.
-        slack = 2 * error + ROUNDING * np.abs(value).max()
-        better = top > np.take_along_axis(q, action[None], axis=0)[0] + slack
+        slack = 2 * found.error + ROUNDING * np.abs(found.value).max()
+        better = q.max(axis=0) > np.take_along_axis(q, action[None], axis=0)[0] + slack
         if not better.any():
             break
         action = np.where(better, q.argmax(axis=0), action)
-    return _certified(value, top - value, gamma, np.inf), own
+        own, found, q = follow(action, found.value)
+    return _certified(found.value, q.max(axis=0) - found.value, gamma, np.inf), own
 
 
 @partial(jax.jit, static_argnames="i")
-def _own_q(model: Model, discount, i: int, policies: Policies, value: Array) -> Array:
+def _own_q(
+    model: Model, discount: Float[Array, "M"], i: int, policies: Policies, value: Float[Array, "*s"]
+) -> Float[Array, "A *s"]:
     """Q_i [A_i, *states], minus infinity where illegal."""
     return jnp.where(model.legal[i], backup_one(model, discount, i, policies, value), -jnp.inf)
 
 
 @jax.jit
-def _played_rewards(model: Model, policies: Policies) -> Values:
+def played_rewards(model: Model, policies: Policies) -> Values:
     """r_i^pi [*states] per agent."""
-    return tuple(
-        jnp.broadcast_to(marginal(r, policies, ()), model.state_shape) for r in model.rewards
-    )
+    return tuple(jnp.broadcast_to(marginal(r, policies, ()), model.state_shape) for r in model.rewards)
 
 
 @jax.jit
 def _played_next(model: Model, policies: Policies, value: Float[Array, "*s"]) -> Float[Array, "*s"]:
     """P^pi V = E_pi[ V(x') | x ], [*states]; matrix-free."""
-    silent = eqx.tree_at(
-        lambda m: m.rewards, model, tuple(jnp.zeros((1,) * r.ndim) for r in model.rewards)
-    )
+    silent = model.without_rewards()
     q = backup_one(silent, jnp.ones(len(policies)), 0, policies, value)
     return logit.value("expected", 1.0, q, policies[0], model.legal[0])
 
@@ -242,21 +239,15 @@ def _kernel(moves: DenseMoves, policies: Policies) -> Float[Array, "S S"]:
     return marginal(moves.matrix, tuple(p[..., None] for p in policies), ())
 
 
-def _solve(
-    model: Model, policies: Policies, discount: float, reward: np.ndarray, guess: np.ndarray
-) -> Certified:
+def _solve(model: Model, policies: Policies, discount: float, reward: np.ndarray, guess: np.ndarray) -> Certified:
     """V = r + discount P^pi V; the bound is of the largest error at a state."""
     if isinstance(model.moves, DenseMoves):
         kernel = np.asarray(_kernel(model.moves, policies))
         return _direct(kernel, discount, reward, np.inf)
-    return _iterated(
-        lambda v: np.asarray(_played_next(model, policies, v)), discount, reward, guess, np.inf
-    )
+    return _iterated(lambda v: np.asarray(_played_next(model, policies, v)), discount, reward, guess, np.inf)
 
 
-def discounted_visits(
-    model: Model, discount: float, policies: Policies, start: Float[np.ndarray, "*s"]
-) -> Certified:
+def discounted_visits(model: Model, discount: float, policies: Policies, start: Float[np.ndarray, "*s"]) -> Certified:
     """Expected visits sum_t discount^t mass_t under stationary policies, mass_0 = `start`.
 
     They solve m = start + discount (P^pi)' m and sum to 1/(1 - discount).
@@ -268,10 +259,8 @@ def discounted_visits(
     """
     if isinstance(model.moves, DenseMoves):
         kernel = np.asarray(_kernel(model.moves, policies))
-        return _direct(kernel.T, discount, start, 1)
-    return _iterated(
-        lambda m: np.asarray(_pushed(model, policies, m)), discount, start, start, 1
-    )
+        return _direct(kernel.T, discount, start, 1.0)
+    return _iterated(lambda m: np.asarray(_pushed(model, policies, m)), discount, start, start, 1.0)
 
 
 def _size(x: np.ndarray, norm: float) -> float:
@@ -284,7 +273,7 @@ def _certified(x: np.ndarray, gap: np.ndarray, discount: float, norm: float) -> 
 
 
 def _direct(kernel: np.ndarray, discount: float, b: np.ndarray, norm: float) -> Certified:
-    """x = b + discount K x by LU, with one step of refinement."""
+    """Solve x = b + discount K x by LU, with one step of refinement."""
     factors = scipy.linalg.lu_factor(np.eye(b.size) - discount * kernel)
     x = scipy.linalg.lu_solve(factors, b)
     x = x + scipy.linalg.lu_solve(factors, b + discount * kernel @ x - x)
@@ -298,7 +287,7 @@ def _iterated(
     x: np.ndarray,
     norm: float,
 ) -> Certified:
-    """x = b + discount K x by GMRES to `ACCURACY`, or as far as rounding allows; K has norm 1.
+    """Solve x = b + discount K x by GMRES to `ACCURACY`, or as far as rounding allows; K has norm 1.
 
     GMRES is SciPy's, around a compiled product: JAX's own would be compiled with it, which takes seconds.
     """
@@ -310,7 +299,7 @@ def _iterated(
         shape = (gap.size, gap.size)
         size = _size(gap, np.inf)
         correction, _ = scipy.sparse.linalg.gmres(
-            scipy.sparse.linalg.LinearOperator(shape, matvec=apply, dtype=gap.dtype),
+            scipy.sparse.linalg.LinearOperator(shape, matvec=apply, dtype=gap.dtype),  # type: ignore[call-arg]
             gap.reshape(-1) / size,
             rtol=1e-13,
             restart=min(KRYLOV, gap.size),
@@ -413,19 +402,13 @@ def exploitability(game: MarkovGame, solution: Solution) -> Exploitability:
     return _finite_gains(game, model, discount, solution, solution.parameters.horizon)
 
 
-def _finite_gains(
-    game: MarkovGame, model: Model, discount: Array, solution: Solution, horizon: int
-) -> Exploitability:
+def _finite_gains(game: MarkovGame, model: Model, discount: Array, solution: Solution, horizon: int) -> Exploitability:
     agents = range(game.number_of_agents)
-    largest, where = [-np.inf] * len(agents), [()] * len(agents)
+    largest = [-np.inf for _ in agents]
+    where: list[tuple[int, ...]] = [() for _ in agents]
     gains: list[np.ndarray] = []
-    for stage in backward(
-        model, discount, lambda time: policies_at(model, solution.policy, time), horizon
-    ):
-        gains = [
-            np.asarray(b - v).reshape(game.state_shape)
-            for b, v in zip(stage.best, stage.value, strict=True)
-        ]
+    for stage in backward(model, discount, lambda time: policies_at(model, solution.policy, time), horizon):
+        gains = [np.asarray(b - v).reshape(game.state_shape) for b, v in zip(stage.best, stage.value, strict=True)]
         for i in agents:
             index = np.unravel_index(int(gains[i].argmax()), game.state_shape)
             if gains[i][index] > largest[i]:
@@ -434,9 +417,7 @@ def _finite_gains(
     return _record(game, gains, largest, where, 0.0)
 
 
-def _stationary_gains(
-    game: MarkovGame, model: Model, discount: Array, solution: Solution
-) -> Exploitability:
+def _stationary_gains(game: MarkovGame, model: Model, discount: Array, solution: Solution) -> Exploitability:
     policies = policies_at(model, solution.policy)
     values = stationary_values(model, discount, policies)
     gains, largest, where, error = [], [], [], 0.0
@@ -451,17 +432,21 @@ def _stationary_gains(
     return _record(game, gains, largest, where, error)
 
 
-def _record(game: MarkovGame, gains, largest, where, error: float) -> Exploitability:
+def _record(
+    game: MarkovGame,
+    found: Sequence[np.ndarray],
+    largest: Sequence[float],
+    where: Sequence[tuple[int, ...]],
+    error: float,
+) -> Exploitability:
     assert game.start is not None
     # A best response is never worse: what is below zero is rounding.
-    gains = tuple(np.maximum(gain, 0.0) for gain in gains)
+    gains = tuple(np.maximum(gain, 0.0) for gain in found)
     return Exploitability(
         agents=game.agents,
         largest=tuple(max(0.0, gain) for gain in largest),
         where=tuple(where),
-        expected=dict(
-            zip(game.agents, (float((game.start * gain).sum()) for gain in gains), strict=True)
-        ),
+        expected=dict(zip(game.agents, (float((game.start * gain).sum()) for gain in gains), strict=True)),
         gains=PerAgent(game.agents, gains),
         error=error,
     )

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from quantal.dynamics import PROBABILITY_TOLERANCE, Coupled, Dynamics, Independent, check_rows
-from quantal.errors import GameError
+from quantal.errors import GameError, TooLargeError
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -35,7 +37,7 @@ class MarkovGame:
         legal play reaches may hold anything, NaN too; they are kept as 0.
     dynamics
         `Independent` (product states only) or `Coupled`. Rows of illegal actions may hold anything;
-        they are kept with probability 0.
+        they are kept as staying, for certain.
     actions
         Action labels per agent.
     agents
@@ -408,7 +410,7 @@ def _each(lists: Sequence[Sequence[object]], what: str) -> tuple[tuple[str, ...]
     return tuple(_names(names, f"{what}[{i}]") for i, names in enumerate(lists))
 
 
-def _lengths(shape: Sequence[int]) -> tuple[int, ...]:
+def _lengths(shape: Sequence[Any]) -> tuple[int, ...]:
     try:
         lengths = tuple(operator.index(n) for n in shape)
     except TypeError as error:
@@ -419,6 +421,11 @@ def _lengths(shape: Sequence[int]) -> tuple[int, ...]:
         raise GameError(
             f"state_shape: expected at least one axis, each of length >= 1: got {lengths}. "
             "A game without states to tell apart has state_shape=(1,)"
+        )
+    if 8 * math.prod(lengths) > sys.maxsize:
+        raise TooLargeError(
+            f"state_shape {lengths} has {math.prod(lengths):.3g} joint states: expected at most "
+            f"{sys.maxsize / 8:.3g}, what an array can index. Use fewer agents or fewer states"
         )
     return lengths
 
@@ -618,7 +625,8 @@ def _checked_coupled(game: MarkovGame, dynamics: Coupled) -> Coupled:
         lambda row: f"dynamics at {_place(game, row)}",
         _ROW_REMEDY,
     )
-    return Coupled(*_harmless(successors, probabilities, matters, np.int64(0), game.number_of_states))
+    own = np.arange(game.number_of_states).reshape(game.state_shape + (1,) * (game.number_of_agents + 1))
+    return Coupled(*_harmless(successors, probabilities, matters, own))
 
 
 def _checked_independent(game: MarkovGame, dynamics: Independent) -> Independent:
@@ -654,7 +662,7 @@ def _checked_independent(game: MarkovGame, dynamics: Independent) -> Independent
         matters = np.broadcast_to(game.legal[j].any(axis=elsewhere), expected)
         check_rows(successors, probabilities, expected[0], matters, what, where, _ROW_REMEDY)
         own = np.arange(expected[0])[:, None, None]
-        harmless.append(_harmless(successors, probabilities, matters, own, expected[0]))
+        harmless.append(_harmless(successors, probabilities, matters, own))
     return Independent(tuple(s for s, _ in harmless), tuple(p for _, p in harmless))
 
 
@@ -666,15 +674,15 @@ def _harmless(
     successors: np.ndarray,
     probabilities: np.ndarray,
     matters: np.ndarray,
-    instead: np.ndarray | np.int64,
-    number_of_states: int,
+    own: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Copy; make rows that are never played point at a state and weigh nothing (0 * NaN is NaN)."""
+    """Copy; make rows that are never played stay where they are (NaN would survive a weight of 0)."""
     keep = np.broadcast_to(matters, successors.shape[:-1])[..., None]
-    kind = np.int32 if number_of_states < 2**31 else np.int64
+    kind = np.int32 if own.size < 2**31 else np.int64
+    certain = np.arange(successors.shape[-1]) == 0
     return (
-        _frozen(np.where(keep, successors.astype(kind, copy=False), instead.astype(kind))),
-        _frozen(np.where(keep, probabilities, 0.0)),
+        _frozen(np.where(keep, successors.astype(kind, copy=False), own.astype(kind))),
+        _frozen(np.where(keep, probabilities, certain)),
     )
 
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -30,34 +31,42 @@ DENSE_FILL = 0.25
 """From this share of non-zero successors on, a transition matrix is multiplied, not gathered."""
 
 
-class OwnMoves(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class OwnMoves:
     """P = prod_j P_j: each agent's successor table, [A_j, B_j, n_j], and its probabilities (None: B_j = 1, certain)."""
 
-    successors: tuple[Int[Array, "A B n"], ...]
-    probabilities: tuple[Float[Array, "A B n"] | None, ...]
+    successors: tuple[Int[Array, "_ _ _"], ...]
+    probabilities: tuple[Float[Array, "_ _ _"] | None, ...]
 
 
-class JointMoves(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class JointMoves:
     """Padded sparse joint successors, [*A, B, S]."""
 
     successors: Int[Array, "*AB S"]
     probabilities: Float[Array, "*AB S"]
 
 
-class DenseMoves(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class DenseMoves:
     """The joint kernel as one matrix per joint action, [*A, S, S']."""
 
     matrix: Float[Array, "*A S S"]
 
 
-class Model(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Model:
     """What the solvers compute with; see the module's docstring for the axes."""
 
     rewards: tuple[Float[Array, "..."], ...]
     final_rewards: tuple[Float[Array, "..."], ...]
     legal: tuple[Bool[Array, "..."], ...]
     moves: OwnMoves | JointMoves | DenseMoves
-    state_shape: tuple[int, ...] = eqx.field(static=True)
+    state_shape: tuple[int, ...] = field(metadata={"static": True})
 
     @property
     def number_of_agents(self) -> int:
@@ -73,6 +82,15 @@ class Model(eqx.Module):
     def action_counts(self) -> tuple[int, ...]:
         """A_i per agent."""
         return tuple(mask.shape[0] for mask in self.legal)
+
+
+    def with_rewards(self, rewards: tuple[Array, ...]) -> Model:
+        """The same moves with other rewards."""
+        return replace(self, rewards=rewards)
+
+    def without_rewards(self) -> Model:
+        """The same moves, nothing to be had on the way."""
+        return self.with_rewards(tuple(jnp.zeros((1,) * r.ndim) for r in self.rewards))
 
 
 def actions_first(array: np.ndarray, dims: int) -> np.ndarray:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from quantal.errors import TooLargeError
 
+MEMINFO = Path("/proc/meminfo")
+GROUP = Path("/sys/fs/cgroup")
+
 
 def available() -> int | None:
     """Bytes that this process may still take; `None` where the system does not say."""
@@ -31,19 +34,19 @@ def require(needed: int, what: str, remedy: str) -> None:
         raise TooLargeError(f"{what} needs {readable(needed)} of memory: {readable(there)} are free. {remedy}")
 
 
-def readable(size: float) -> str:
+def readable(size: int) -> str:
     """Write a number of bytes for people: 1.5 GiB."""
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-    power = 0
-    while size >= 1024 and power < len(units) - 1:
-        size, power = size / 1024, power + 1
-    return f"{size:.4g} {units[power]}"
+    amount, unit = float(size), 0
+    while amount >= 1024 and unit < len(units) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{amount:.4g} {units[unit]}"
 
 
 def _free_memory() -> int | None:
     """What the kernel would give without swapping."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in MEMINFO.read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return 1024 * int(line.split()[1])
     except (OSError, ValueError, IndexError):
@@ -57,8 +60,7 @@ def _free_memory() -> int | None:
 def _container_limit() -> int | None:
     """What a control group leaves this container."""
     try:
-        root = Path("/sys/fs/cgroup")
-        most = int((root / "memory.max").read_text())
-        return max(0, most - int((root / "memory.current").read_text()))
+        most = int((GROUP / "memory.max").read_text())
+        return max(0, most - int((GROUP / "memory.current").read_text()))
     except (OSError, ValueError):  # no such group, or "max"
         return None

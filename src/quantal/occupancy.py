@@ -68,9 +68,10 @@ def _push_own(moves: OwnMoves, mass: Array, policies: tuple[Array, ...], j: int)
             total = total.at[successors[b]].add(part, mode="promise_in_bounds")
         return total, None
 
-    certain = moves.probabilities[j] is None
-    table = moves.successors[j]
-    chances = table.astype(mass.dtype) if certain else moves.probabilities[j]
+    table, chances = moves.successors[j], moves.probabilities[j]
+    certain = chances is None
+    if chances is None:
+        chances = jnp.ones_like(table, dtype=mass.dtype)  # not looked at, but the scan wants an array
     empty = jnp.zeros_like(jnp.moveaxis(mass, j, 0))
     total, _ = lax.scan(body, empty, (policies[j], table, chances))
     return jnp.moveaxis(total, 0, j)

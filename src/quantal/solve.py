@@ -19,13 +19,17 @@ from quantal.request import Request
 from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
 from quantal.solvers import backward, stationary
 
-Progress = Callable[[int, int], None]
-"""Called with (stages done, stages in all)."""
+Progress = Callable[[float], None]
+"""Called with the share done, 0 to 1."""
 
 DISTINCT = 1e-6
 """Two equilibria differ if some probability differs by more than this."""
 EXTRAPOLATION = 6
 """Earlier betas through which logits are extrapolated to the next."""
+NODES = 24
+"""Betas at which a long path is solved; the others are interpolated and checked."""
+NODE_BYTES = 2**29
+"""Most memory for logits kept at the nodes."""
 TRACE_BYTES = 2**31
 """Up to this much memory for joint payoffs, method='auto' follows the branch of a stationary game."""
 
@@ -83,7 +87,7 @@ def solve(
     seed
         Of the random starts.
     progress
-        Called as progress(done, total).
+        Called with the share done, 0 to 1: stages solved, or how far towards beta the branch has been followed.
 
     Returns
     -------
@@ -123,7 +127,7 @@ def _run(
 ) -> Solution:
     if asked.horizon is not None or (asked.discount == 0).all():
         return _finite(game, model, asked, start, progress)
-    return _stationary(game, model, asked, start, focal)
+    return _stationary(game, model, asked, start, focal, progress)
 
 
 def _check_start(game: MarkovGame, asked: Request, start: Solution | None) -> None:
@@ -180,7 +184,7 @@ def _records(
     ):
         records.append(record)
         if progress is not None:
-            progress(len(records), horizon)
+            progress(len(records) / horizon)
     return records[::-1]
 
 
@@ -241,7 +245,9 @@ def traceable(model: Model) -> bool:
     return 8 * 4 * joint * model.number_of_states <= TRACE_BYTES
 
 
-def _stationary(game: MarkovGame, model: Model, asked: Request, start: Solution | None, focal: int) -> Solution:
+def _stationary(
+    game: MarkovGame, model: Model, asked: Request, start: Solution | None, focal: int, progress: Progress | None
+) -> Solution:
     beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
     q = _uniform_q(model) if start is None else _engine_q(model, start)
     unique = proved_unique(game, asked)
@@ -268,7 +274,7 @@ def _stationary(game: MarkovGame, model: Model, asked: Request, start: Solution 
     elif asked.method == "newton":
         found = stationary.newton(curve, curve.guess(q, jnp.ones(())))
     elif asked.method == "continuation" or (not unique and traceable(model)):
-        found = stationary.follow(curve)
+        found = stationary.follow(curve, progress)
         traced, lost = bool(found.arrived), not bool(found.arrived)
     else:
         found = plain(stationary.ANDERSON_DEPTH, asked.max_steps, asked.tol)
@@ -330,33 +336,53 @@ def solve_many(
 
     Every stage game is continued from one beta to the next: its logits are extrapolated through the last few betas and
     corrected by Newton's method. A stage whose correction is not small, or does not end within the tolerance, is traced
-    from uniform play as in `solve`.
+    from uniform play as in `solve`. For many betas this is done at Chebyshev nodes only; between them the branch is
+    interpolated, which for a smooth branch solves the game to rounding (and is corrected where it does not).
     """
-    known: list[tuple[float, list[tuple[np.ndarray, ...]]]] = []
+    logits_bytes = 8 * (asked.horizon or 1) * sum(game.action_counts) * game.number_of_states
+    interpolate = levels.size > 2 * NODES and logits_bytes * NODES < NODE_BYTES
+    nodes = _chebyshev(float(levels[0]), float(levels[-1])) if interpolate else levels
+    known: list[Known] = []
     solutions = []
-    for k, level in enumerate(levels):
-        here = replace(asked, beta=np.full(game.number_of_agents, float(level)), method="auto")
-        records = _records(model, here, guess=_extrapolation(known, float(level)))
-        known = [*known[1 - EXTRAPOLATION :], (float(level), [r.logits for r in records])]
-        solutions.append(_finite_solution(game, here, records))
+    for node in nodes:
+        records = _records(model, _at_beta(asked, float(node)), guess=_polynomial(known[-EXTRAPOLATION:], float(node)))
+        known.append((float(node), [r.logits for r in records]))
+        if not interpolate:
+            known = known[-EXTRAPOLATION:]
+            solutions.append(_finite_solution(game, _at_beta(asked, float(node)), records))
+            if progress is not None:
+                progress(len(solutions) / levels.size)
+    for level in levels if interpolate else ():
+        records = _records(model, _at_beta(asked, float(level)), guess=_polynomial(known, float(level)))
+        solutions.append(_finite_solution(game, _at_beta(asked, float(level)), records))
         if progress is not None:
-            progress((k + 1) / levels.size)
+            progress(len(solutions) / levels.size)
     return tuple(solutions)
 
 
-def _extrapolation(known, level: float):
-    """Centred logits at a new beta, by Lagrange's polynomial in beta through the last few; None without any."""
+Known = tuple[float, list[tuple[np.ndarray, ...]]]
+"""A beta, and the logits [A_i, S] of every stage and agent there."""
+
+
+def _at_beta(asked: Request, level: float) -> Request:
+    return replace(asked, beta=np.full(asked.beta.shape, level), method="auto")
+
+
+def _chebyshev(low: float, high: float) -> np.ndarray:
+    """Chebyshev-Lobatto nodes, increasing: interpolation through them does not amplify rounding."""
+    return 0.5 * (low + high) - 0.5 * (high - low) * np.cos(np.pi * np.arange(NODES) / (NODES - 1))
+
+
+def _polynomial(known: list[Known], level: float):
+    """Centred logits at a beta, by Lagrange's polynomial in beta through known ones; None without any."""
     if not known:
         return None
     betas = np.array([b for b, _ in known])
-    weights = [
-        np.prod([(level - other) / (b - other) for other in betas if other != b]) if betas.size > 1 else 1.0
-        for b in betas
-    ]
+    weights = [np.prod([(level - other) / (b - other) for other in betas if other != b]) for b in betas]
 
     def at(time: int) -> tuple[np.ndarray, ...]:
-        agents = range(len(known[0][1][time]))
-        return tuple(sum(w * logits[time][i] for w, (_, logits) in zip(weights, known, strict=True)) for i in agents)
+        stages = [logits[time] for _, logits in known]
+        return tuple(np.tensordot(weights, np.stack(own), axes=1) for own in zip(*stages, strict=True))
 
     return at
 
@@ -451,7 +477,7 @@ def _from_random_play(game: MarkovGame, model: Model, asked: Request, random: np
         0,
         (),
     )
-    return _stationary(game, model, asked, start, 0)
+    return _stationary(game, model, asked, start, 0, None)
 
 
 def distance(a: Solution, b: Solution) -> float:

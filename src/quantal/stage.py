@@ -27,14 +27,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from quantal import arclength, logit
+from quantal import arclength
 from quantal.arclength import Linearised
 from quantal.iterate import fixed_point, gap
 from quantal.precision import quick_jit
@@ -112,7 +111,9 @@ def response_jacobian(u: Payoffs, policies: PerAgent) -> list[list[Float[Array, 
     return blocks
 
 
-class StageCurve(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class StageCurve:
     """F(z, s) = z - s beta C E_pi[u]: from uniform play at s = 0 to beta at s = 1 (the principal branch)."""
 
     u: Payoffs
@@ -301,6 +302,10 @@ AUTO_SWEEPS = 40
 TRACE_ITERATIONS = 5_000
 """Newton iterations after which path following stops."""
 NEWTON_ITERATIONS = 30
+NEAR_ITERATIONS = 3
+"""Newton iterations from an extrapolated point, before a state is traced instead."""
+SQUARED = 1e-8
+"""After a correction this small the next would be its square, below rounding."""
 BLOCK = 96
 """States followed together; see `_in_blocks`."""
 
@@ -359,8 +364,8 @@ def _follow(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
     return z, residual(u, beta, z, legal), track.arrived, track.folds, track.bifurcations, count
 
 
-@quick_jit
-def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array, " n"], z: PerAgent):
+@partial(quick_jit, static_argnames="most")
+def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array, " n"], z: PerAgent, tol, most: int):
     """Newton's method, at most two logits per step, until the corrections no longer shrink; also how far it moved."""
     u, legal = _pick(u, legal, index)
     curve = StageCurve(u, beta, legal)
@@ -369,7 +374,7 @@ def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
 
     def running(carry):
         _, size, last, count = carry
-        return ((size > 1e-14) & ((size > 1e-9) | (size < 0.3 * last))).any() & (count < NEWTON_ITERATIONS)
+        return ((size > SQUARED) & ((size > 1e-9) | (size < 0.3 * last))).any() & (count < most)
 
     def body(carry):
         y, size, _, count = carry
@@ -380,7 +385,9 @@ def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
         return jnp.where(good, moved, y), jnp.where(good, new, jnp.inf), size, count + 1
 
     start = y
-    y, _, _, count = lax.while_loop(running, body, (y, jnp.inf * one, jnp.inf * one, jnp.int32(0)))
+    # Nothing to do where the start solves the game already (interpolated starts often do).
+    size = jnp.where(residual(u, beta, z, legal) <= tol, 0.0, jnp.inf)
+    y, _, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
     z = split(y, curve.counts)
     return z, residual(u, beta, z, legal), curve.size(y - start, y), count
 
@@ -418,19 +425,21 @@ def solve_stage(
     counts = tuple(mask.shape[0] for mask in legal)
     states = u[0].shape[-1]
     z = tuple(jnp.zeros((n, states)) for n in counts) if z is None else z
-    unique, bound = (np.array(x) for x in _survey(u, beta, legal))
+    if near is None:
+        unique, bound = (np.array(x) for x in _survey(u, beta, legal))
+    else:  # the branch is being followed: whether it is the only one was asked at no other beta either
+        unique, bound = np.zeros(states, dtype=bool), np.zeros(states)
     traced, lost = np.zeros(states, dtype=bool), np.zeros(states, dtype=bool)
     steps, folds, bifurcations, trace = 0, 0, 0, np.zeros(0)
     answer = [np.array(x) for x in z]
     left = np.full(states, np.inf)
 
     if near is not None:
-        for rows, found, r, moved, count in _in_blocks(
-            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in near)), ~traced, bound
-        ):
-            _scatter(answer, left, rows, found, r)
-            traced[rows] = (np.array(moved) <= arclength.FIRST_CORRECTION)[: rows.size] & (left[rows] <= tol)
-            steps += int(count)
+        everyone = np.arange(states)
+        found, r, moved, count = _newton(u, beta, legal, everyone, near, tol, most=NEAR_ITERATIONS)
+        _scatter(answer, left, everyone, found, r)
+        traced = (np.array(moved) <= arclength.FIRST_CORRECTION) & (left <= tol)
+        steps += int(count)
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
         done, found, r = _picard(u, beta, legal, z, how.damping, tol, most)
@@ -439,7 +448,9 @@ def solve_stage(
         answer = [np.array(x) for x in found]
     if how.method == "newton":
         for rows, found, r, _, count in _in_blocks(
-            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer)), left > tol, bound
+            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS),
+            left > tol,
+            bound,
         ):
             _scatter(answer, left, rows, found, r)
             steps += int(count)

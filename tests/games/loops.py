@@ -91,9 +91,11 @@ def own_payoffs(u, policies):
     return result
 
 
-def stage(u, legal, beta, damping, sweeps, tolerance):
+def stage(u, legal, beta, damping, sweeps, tolerance, nudge):
     """Damped fixed point, state by state; returns Q, policies and the undamped residual (S,)."""
     q = own_payoffs(u, [mask / mask.sum(axis=-1, keepdims=True) for mask in legal])
+    rng = np.random.default_rng(0)
+    q = [a + nudge * rng.normal(size=a.shape) for a in q]
     residual = np.full(len(u), np.inf)
     for _ in range(sweeps):
         left = np.flatnonzero(residual > tolerance)
@@ -109,14 +111,17 @@ def stage(u, legal, beta, damping, sweeps, tolerance):
     return q, [softmax(a, mask, beta) for a, mask in zip(q, legal, strict=True)], residual
 
 
-def mge_f(game, horizon, beta=1.0, value="expected", damping=0.3, sweeps=4000, tolerance=1e-11):
-    """Return [(Q, policies, residual) at tau = 0, ..., T-1], arrays (S, A_i), and V^0, (S, M)."""
+def mge_f(game, horizon, beta=1.0, value="expected", damping=0.3, sweeps=4000, tolerance=1e-11, nudge=0.0):
+    """Return [(Q, policies, residual) at tau = 0, ..., T-1], arrays (S, A_i), and V^0, (S, M).
+
+    A `nudge` displaces the start of every stage, to leave equilibria that are not stable.
+    """
     table = Table(game)
     v = table.final
     stages = []
     for _ in range(horizon):
         u = table.payoffs(v)
-        q, policies, residual = stage(u, table.legal, beta, damping, sweeps, tolerance)
+        q, policies, residual = stage(u, table.legal, beta, damping, sweeps, tolerance, nudge)
         columns = [
             (p * a).sum(axis=-1) if value == "expected" else np.where(mask, a, -np.inf).max(axis=-1)
             for p, a, mask in zip(policies, q, table.legal, strict=True)

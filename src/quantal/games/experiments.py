@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from quantal.errors import GameError
 from quantal.game import MarkovGame
@@ -47,12 +48,12 @@ class Experiment:
 
     name: str
     game: MarkovGame
-    observed: tuple[np.ndarray, ...]
+    observed: tuple[Float[np.ndarray, "_"], ...]
     observations: int
     source: str
 
     @property
-    def counts(self) -> tuple[np.ndarray, ...]:
+    def counts(self) -> tuple[Float[np.ndarray, "_"], ...]:
         """How often each action was chosen, (A_i,) per agent; not whole where the source rounds."""
         return tuple(self.observations * frequencies for frequencies in self.observed)
 

@@ -62,11 +62,21 @@ def game_one(size: str = "2x2", collisions: str = "enter", *, swaps_collide: boo
 
     Notes
     -----
-    Expected scores of sampled play at beta = 1 on the principal branch, `expected` rule: 2x2, T =
-    3: 29.62 (enter), 29.69 (bounce); 3x3, T = 8: 29.47 (enter), 29.38 (bounce). The paper has 29.6,
-    29.6. Bouncing back makes a game of coordination with several equilibria: plain damped iteration
-    (alpha = 0.1) ends at another one on 3x3, 29.60; on 2x2 with `swaps_collide` it ends at 29.61,
-    29.62, where the principal branch is worth 20.0.
+    Expected scores of sampled play at beta = 1, `expected` rule; the paper has 29.6, 29.6 (on 2x2, T not given):
+
+    ============================  ================  ============================
+    ..                            principal branch  where symmetry is broken
+    ============================  ================  ============================
+    2x2, T = 3, enter             29.62, 29.62      the same
+    2x2, T = 3, bounce            29.69, 29.69      the same
+    2x2, T = 3, bounce and swaps  20.01, 20.01      29.62, 29.61 or 29.61, 29.62
+    3x3, T = 8, enter             29.47, 29.47      the same
+    3x3, T = 8, bounce            29.39, 29.39      29.60, 29.60
+    ============================  ================  ============================
+
+    Bouncing back makes a game of coordination (who goes first?): beside the symmetric equilibrium, which is
+    on the principal branch, there are others, in which one agent yields. Damped iteration (alpha = 0.1)
+    leaves the symmetric one for them as soon as rounding tells the agents apart.
     """
     layouts = {
         "2x2": ("Ba\nAb", {"A": (0, 1), "B": (0, 0)}, {"A": (1, 0), "B": (1, 1)}),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
 
 from quantal.errors import GameError
 
@@ -50,8 +51,8 @@ class Moves:
     """
 
     names: tuple[str, ...]
-    successors: np.ndarray
-    legal: np.ndarray
+    successors: Int[np.ndarray, "n A"]
+    legal: Bool[np.ndarray, "n A"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Map:
         return {position: k for k, position in enumerate(self.cells)}
 
     @cached_property
-    def coordinates(self) -> np.ndarray:
+    def coordinates(self) -> Float[np.ndarray, "n 2"]:
         """Positions as an array, (n, 2)."""
         return np.array(self.cells, dtype=np.float64)
 
@@ -136,7 +137,7 @@ class Map:
         return "\n".join(lines)
 
 
-def on_joint_axis(table: np.ndarray, agent: int, agents: int) -> np.ndarray:
+def on_joint_axis(table: Shaped[np.ndarray, "n A"], agent: int, agents: int) -> Shaped[np.ndarray, "*states A"]:
     """Lay an agent's own table (n_j, A_j) along the joint state axes: (1.., n_j, ..1, A_j)."""
     lengths = tuple(table.shape[0] if j == agent else 1 for j in range(agents))
     return table.reshape(lengths + table.shape[1:])

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from quantal import memory
 from quantal.dynamics import Coupled, Independent
@@ -220,6 +219,8 @@ def _open_area(rng: np.random.Generator, width: int, height: int, obstacles: flo
     free = rng.random((height, width)) >= obstacles
     if not free.any():
         raise GameError(f"obstacles: {obstacles} of {width} x {height} cells left none free. Use a smaller share")
+    from scipy import ndimage  # here, because it takes a fifth of a second to import
+
     areas = np.zeros(free.shape, dtype=np.int32)
     ndimage.label(free, output=areas)  # joined by edges; 0 is no area
     sizes = np.bincount(areas.ravel())[1:]

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -56,30 +54,40 @@ class Followed:
 
 
 @quick_jit
-def _next_point(curve: Any, track: Track) -> Track:
-    beyond = jnp.full(track.t.shape, jnp.inf)
-    return arclength.advance(curve, track, beyond, iterations=ITERATIONS, points=1)[0]
+def _next_point(curve: Any, track: Track, end: Float[Array, " 1"]) -> Track:
+    return arclength.advance(curve, track, end, iterations=ITERATIONS, points=1)[0]
+
+
+class Polished(NamedTuple):
+    """A point at a given t."""
+
+    y: Float[Array, "N 1"]
+    good: Array
+    """Whether Newton's method converged without moving far."""
+    orientation: Array
 
 
 @quick_jit
-def _polish(curve: Any, y: Float[Array, "N 1"], t: Float[Array, " 1"]) -> tuple[Array, Array, Array]:
-    """Newton's method at fixed t; returns y, the last correction, and the first one."""
+def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Polished:
+    """Newton's method at fixed t."""
 
     def running(carry):
         _, size, last, _, count = carry
-        return (size > 1e-13) & ~((size < 1e-9) & (size > 0.3 * last)) & (count < POLISH)
+        return (size > 1e-14) & ~((size < 1e-10) & (size > 0.3 * last)) & (count < POLISH)
 
     def body(carry):
-        y, size, _, first, count = carry
+        y, size, _, _, count = carry
         at = curve.linearise(y, t)
-        new = curve.size(at.correction, y)[0]
+        # Plain, not weighted by play: after a wild step play may be pure, and would weigh everything by zero.
+        new = jnp.abs(at.correction).max() / (1 + jnp.abs(y).max())
         new = jnp.where(jnp.isfinite(new), new, jnp.inf)
         moved = jnp.where(jnp.isfinite(new), y - at.correction, y)
-        return moved, new, size, jnp.where(count == 0, new, first), count + 1
+        return moved, new, size, at.orientation[0], count + 1
 
     inf = jnp.asarray(jnp.inf)
-    y, size, _, first, _ = lax.while_loop(running, body, (y, inf, inf, inf, jnp.int32(0)))
-    return y, size, first
+    y, size, _, orientation, _ = lax.while_loop(running, body, (guess, inf, inf, jnp.ones(()), jnp.int32(0)))
+    far = jnp.maximum(curve.size(y - guess, y), curve.size(y - guess, guess))[0]
+    return Polished(y, (size < 1e-8) & (far < arclength.STRIDE), orientation)
 
 
 @quick_jit
@@ -118,29 +126,31 @@ def follow(
         Called with the largest t reached so far, as a share of the last target.
     """
     found = Followed()
-    track = _next_point(curve, start)
+    end = jnp.asarray(targets[-1:])
+    track = _next_point(curve, start, end)
     if bool(track.failed[0]):
         return found
     before = _host(track.last)
     found.points.append((float(before.t[0]), before.y))
     last = float(targets[-1])
     _visit_start(curve, before, targets, found)
-    for number in range(POINTS):
-        track = _next_point(curve, track)
+    for number in range(POINTS if last > float(before.t[0]) else 0):
+        previous = track
+        track = _next_point(curve, track, end)
         if bool(track.failed[0]):
             return found
         here = _host(track.last)
         found.points.append((float(here.t[0]), here.y))
         for piece in _monotone_pieces(curve, before, here, found):
-            _cross(curve, piece, targets, found, number)
+            _cross(curve, piece, targets, found, number, previous)
         if _branched(before, here):
             found.bifurcations.append(_locate_bifurcation(curve, before, here))
         before = here
         if progress is not None:
             progress(min(1.0, max(0.0, float(here.t[0]) / last if last > 0 else 1.0)))
-        if float(here.t[0]) > last or float(here.t[0]) < 0:
-            found.complete = float(here.t[0]) > last
-            return found
+        if bool(track.arrived[0]):
+            break
+    found.complete = bool(track.arrived[0]) or last <= float(before.t[0])
     return found
 
 
@@ -193,7 +203,7 @@ def _between(a: Point, b: Point, k: int, level: float) -> tuple[np.ndarray, np.n
 
 
 def _locate_fold(curve: Any, a: Point, b: Point, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Solve dt/dy_k = 0 between two points by bisection, then the secant of the last bracket."""
+    """Solve dt/dy_k = 0 between two points by regula falsi, kept inside its bracket."""
     low, high = float(a.y[k, 0]), float(b.y[k, 0])
     sign = np.sign(high - low) * float(a.forward[0])  # of dt/dy_k before the fold
     y, t = a.y, a.t
@@ -221,26 +231,38 @@ def _locate_fold(curve: Any, a: Point, b: Point, k: int) -> tuple[np.ndarray, np
 
 
 def _locate_bifurcation(curve: Any, a: Point, b: Point) -> float:
-    """Bisect for the change of orientation."""
-    k = _component(curve, a, b)
-    low, high = float(a.y[k, 0]), float(b.y[k, 0])
-    if low == high:
-        return 0.5 * float(a.t[0] + b.t[0])
+    """Bisect for the change of orientation: in t, or next to a fold in the component that moves most."""
     mark = float(a.orientation[0] * a.forward[0])
-    t = 0.5 * (a.t + b.t)
-    for _ in range(30):
+    monotone = a.forward[0] == b.forward[0]
+    k = _component(curve, a, b)
+    low, high = (float(a.t[0]), float(b.t[0])) if monotone else (float(a.y[k, 0]), float(b.y[k, 0]))
+    t = a.t
+    for _ in range(40):
         level = 0.5 * (low + high)
-        y, t0 = _between(a, b, k, level)
-        _, t, slope, orientation = (np.asarray(x) for x in _pinned(curve, y, t0, k, level))
-        forward = np.sign(float(slope) * (float(b.y[k, 0]) - float(a.y[k, 0])))
-        if float(orientation) * forward == mark:
+        if monotone:
+            t = np.array([level])
+            share = (level - float(a.t[0])) / float(b.t[0] - a.t[0])
+            orientation = float(_polish(curve, jnp.asarray(_hermite(a, b, share)), jnp.asarray(t)).orientation)
+            forward = float(a.forward[0])
+        else:
+            y, t0 = _between(a, b, k, level)
+            _, t, slope, side = (np.asarray(x) for x in _pinned(curve, y, t0, k, level))
+            orientation, forward = float(side), np.sign(float(slope) * float(b.y[k, 0] - a.y[k, 0]))
+        if orientation * forward == mark:
             low = level
         else:
             high = level
     return float(t[0])
 
 
-def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, number: int) -> None:
+@quick_jit
+def _land(curve: Any, track: Track, end: Float[Array, " 1"]) -> Track:
+    """Follow the branch in small steps until it lands on t = end."""
+    small = track._replace(step=0.1 * track.step)
+    return arclength.advance(curve, small, end, iterations=10 * ITERATIONS)[0]
+
+
+def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, number: int, track: Track) -> None:
     """Polish every target that lies on a piece (its end belongs to it, its start does not)."""
     a, b = piece.a, piece.b
     start, end = float(a.t[0]), float(b.t[0])
@@ -248,10 +270,14 @@ def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, numbe
         return
     share = (targets - start) / (end - start)
     for k in np.flatnonzero((share > 0) & (share <= 1)):
-        s = float(share[k])
+        s, t = float(share[k]), jnp.asarray(targets[k : k + 1])
         guess = _hermite(a, b, s) if piece.folded < 0 else _near_fold(curve, piece, float(targets[k]))
-        y, size, first = _polish(curve, jnp.asarray(guess), jnp.asarray(targets[k : k + 1]))
-        if float(size) < 1e-6 and float(first) < 1.0:
+        polished = _polish(curve, jnp.asarray(guess), t)
+        y, good = polished.y, bool(polished.good)
+        if not good and piece.folded < 0:
+            landed = _land(curve, track, t)
+            y, good = landed.last.y, bool(landed.arrived[0])
+        if good:
             found.crossings.append(Crossing(int(k), np.asarray(y), number + s))
 
 

@@ -19,10 +19,12 @@ where it is not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -42,16 +44,20 @@ GMRES_RESTART = 40
 GMRES_CYCLES = 8
 TRACE_ITERATIONS = 20_000
 NEWTON_ITERATIONS = 60
+FIRST_BATCH = 400
+"""Newton iterations of the first round of path following: more than most games need."""
 ANDERSON_DEPTH = 8
 
 
-class StationaryCurve(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class StationaryCurve:
     """The equations above as a family in t; states flat in the last axis, one path (batch axis of length 1)."""
 
     model: Model
     beta: Float[Array, "M"]
     discount: Float[Array, "M"]
-    rule: ValueRule = eqx.field(static=True)
+    rule: ValueRule = field(metadata={"static": True})
 
     # -------------------------------------------------------------- packing
 
@@ -101,17 +107,12 @@ class StationaryCurve(eqx.Module):
     def payoffs(self, v: tuple[Array, ...], rho: list) -> stage.Payoffs:
         """u_i = rho_i R_i + discount_i E v_i', [A_1..A_M, S]."""
         model = self.model
-        scaled = eqx.tree_at(
-            lambda m: m.rewards, model, tuple(r * k for r, k in zip(model.rewards, rho, strict=True))
-        )
+        scaled = model.with_rewards(tuple(r * k for r, k in zip(model.rewards, rho, strict=True)))
         return self._flat(tuple(joint_payoffs(scaled, self.discount, i, vi) for i, vi in enumerate(v)))
 
     def ahead(self, policies: stage.PerAgent, i: int, dv: Array) -> Array:
         """discount_i E_{pi_-i} E dv(x'): how agent i's payoffs g_i move with its values, [A_i, *states]."""
-        silent = eqx.tree_at(
-            lambda m: m.rewards, self.model, tuple(jnp.zeros((1,) * r.ndim) for r in self.model.rewards)
-        )
-        return backup_one(silent, self.discount, i, policies, dv)
+        return backup_one(self.model.without_rewards(), self.discount, i, policies, dv)
 
     def linearise(self, y: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Linearised:
         """See `quantal.arclength.Curve`."""
@@ -377,8 +378,8 @@ def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float
         return moved, new, size, count + 1
 
     inf = jnp.asarray(jnp.inf)
-    y, size, _, count = lax.while_loop(running, body, (y, inf, inf, jnp.int32(0)))
-    return y, size, count
+    y, _, _, count = lax.while_loop(running, body, (y, inf, inf, jnp.int32(0)))
+    return y, count
 
 
 @quick_jit
@@ -390,17 +391,15 @@ def read_point(curve: StationaryCurve, y: Array, t: Array) -> Found:
     return Found(q, residual, none, jnp.zeros(0), jnp.bool_(True), none, none, y)
 
 
-@quick_jit
 def newton(curve: StationaryCurve, y: Array) -> Found:
     """Newton's method at t = 1 from a guess."""
-    y, _, count = _natural(curve, y, jnp.ones(1), NEWTON_ITERATIONS)
-    return _read(curve, y, count, jnp.bool_(True), jnp.int32(0), jnp.int32(0))
+    y, steps = _newton(curve, y)
+    return read_point(curve, y, jnp.ones(1))._replace(steps=steps)
 
 
-def _read(curve: StationaryCurve, y: Array, count, arrived, folds, bifurcations) -> Found:
-    q = curve.q_values(y, jnp.ones(()))
-    residual = residual_of(curve.model, curve.rule, curve.beta, curve.discount, q)
-    return Found(q, residual, count, jnp.zeros(0), arrived, folds, bifurcations, y)
+@quick_jit
+def _newton(curve: StationaryCurve, y: Array) -> tuple[Array, Array]:
+    return _natural(curve, y, jnp.ones(1), NEWTON_ITERATIONS)
 
 
 def origin(curve: StationaryCurve) -> arclength.Track:
@@ -411,7 +410,25 @@ def origin(curve: StationaryCurve) -> arclength.Track:
 
 
 @quick_jit
-def follow(curve: StationaryCurve) -> Found:
-    """The principal branch from uniform play (t = 0) to beta (t = 1), its first arrival there."""
-    track, count = arclength.advance(curve, origin(curve), jnp.ones(1), iterations=TRACE_ITERATIONS)
-    return _read(curve, track.last.y, count, track.arrived[0], track.folds[0], track.bifurcations[0])
+def _advance(curve: StationaryCurve, track: arclength.Track, iterations: Array) -> tuple[arclength.Track, Array]:
+    return arclength.advance(curve, track, jnp.ones(1), iterations=iterations)
+
+
+def follow(curve: StationaryCurve, progress: Callable[[float], None] | None = None) -> Found:
+    """The principal branch from uniform play (t = 0) to beta (t = 1), its first arrival there.
+
+    Runs in rounds of about half a second, so that `progress` hears of the largest t so far.
+    """
+    track, steps, reached, batch = origin(curve), 0, 0.0, FIRST_BATCH
+    while steps < TRACE_ITERATIONS and not (bool(track.arrived[0]) or bool(track.failed[0])):
+        begun = perf_counter()
+        track, count = _advance(curve, track, jnp.int32(batch))
+        steps += int(count)
+        reached = max(reached, float(track.last.t[0]))
+        if progress is not None:
+            progress(min(reached, 1.0))
+        batch = max(1, min(4 * batch, int(0.5 * batch / max(perf_counter() - begun, 1e-3))))
+    found = read_point(curve, track.last.y, jnp.ones(1))
+    return found._replace(
+        steps=jnp.int32(steps), arrived=track.arrived[0], folds=track.folds[0], bifurcations=track.bifurcations[0]
+    )

@@ -1,0 +1,7 @@
+"""All measurements, one after the other: `make bench`."""
+
+from benchmarks import peers, solvers, sweep
+
+for part in (solvers, peers, sweep):
+    print(f"\n## {part.__name__}\n")
+    part.main()

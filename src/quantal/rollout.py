@@ -1,0 +1,489 @@
+r"""Play: episodes drawn from a solution (`simulate`), and what they come to on average, exactly (`evaluate`).
+
+    score_i  = sum_t discount_i^t <mass_t, r_i^pi> + discount_i^T <mass_T, R_{i,F}>,      mass_{t+1} = mass_t P^pi
+
+with mass_t the distribution of the joint state at time t (equation 12). A stationary solution has no end: its scores
+and visits are the discounted sums over all t, or those over the first `steps` decisions if asked for.
+
+Two ways to play: `sampled`, every agent draws from its policy; `most_probable`, every agent takes its most probable
+action, and where several are equally probable, one of them at random, evenly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from numpy.typing import ArrayLike
+
+from quantal import evaluation, memory
+from quantal.dynamics import PROBABILITY_TOLERANCE, Independent
+from quantal.errors import ParameterError
+from quantal.evaluation import Policies, check_solution
+from quantal.game import MarkovGame
+from quantal.layout import Model, from_public, model_of
+from quantal.occupancy import push
+from quantal.precision import double_precision
+from quantal.solution import Solution
+from quantal.trajectories import Trajectories, smallest, state_axes
+
+Play = Literal["sampled", "most_probable"]
+Start = ArrayLike | Sequence[int | str] | None
+
+TIE = 1e-9
+"""Actions within this relative distance of the most probable one count as equally probable."""
+BATCH_BYTES = 2**23
+"""Random numbers held at a time; they fit into a cache, and no array of a batch is much larger."""
+
+
+def most_probable(policy: Float[np.ndarray, "*s A"]) -> Float[np.ndarray, "*s A"]:
+    """Put all weight on the most probable action of every state; ties are split evenly.
+
+    Parameters
+    ----------
+    policy
+        Public layout, actions last.
+    """
+    best = policy >= policy.max(axis=-1, keepdims=True) * (1 - TIE)
+    return best / best.sum(axis=-1, keepdims=True)
+
+
+# ---------------------------------------------------------------------- simulation
+
+
+def simulate(
+    game: MarkovGame,
+    solution: Solution,
+    episodes: int = 1000,
+    seed: int | np.random.Generator = 0,
+    *,
+    steps: int | None = None,
+    play: Play = "sampled",
+    start: Start = None,
+    terminate: bool = False,
+    batch: int | None = None,
+) -> Trajectories:
+    """Draw episodes of play.
+
+    Parameters
+    ----------
+    game
+        The game that was solved.
+    solution
+        Whose policies to play.
+    episodes
+        How many.
+    seed
+        A number, or a generator to go on with. The same seed gives the same episodes, whatever `batch`
+        is; the first n episodes are the same whatever `episodes` is.
+    steps
+        Decisions per episode; needed for a stationary solution. With a horizon there are T.
+    play
+        ``"sampled"`` or ``"most_probable"``; see the module's docstring.
+    start
+        First state: None for the game's distribution; a state, by numbers or labels; or a distribution,
+        an array (*states).
+    terminate
+        For a stationary solution: let every episode end after each decision with probability
+        1 - discount (`steps` at the latest). Scores are then plain sums, with the discounted expectation.
+    batch
+        Episodes drawn at a time; chosen for speed unless given.
+
+    Raises
+    ------
+    ParameterError
+        If the policies do not fit the game or a parameter cannot be used.
+    TooLargeError
+        If the trajectories would not fit into memory.
+    """
+    check_solution(game, solution)
+    horizon = _steps(solution, steps)
+    if horizon is None:
+        raise ParameterError(
+            "steps: this solution is stationary, so its play does not end by itself: expected steps=, the "
+            "number of decisions per episode (terminate=True ends them at random before)"
+        )
+    going_on = _going_on(solution) if terminate else None
+    if episodes < 0:
+        raise ParameterError(f"episodes={episodes}: expected a whole number >= 0")
+    if batch is not None and batch < 1:
+        raise ParameterError(f"batch={batch}: expected a whole number >= 1")
+    draw = _Player(game, solution, horizon, check_play(play), start_distribution(game, start), going_on)
+    kinds = (smallest(max(game.state_shape)), smallest(max(game.action_counts)))
+    axes, agents = len(game.state_shape), game.number_of_agents
+    memory.require(
+        episodes
+        * ((horizon + 1) * axes * kinds[0].itemsize + horizon * agents * (kinds[1].itemsize + 8) + 8 * agents + 8),
+        f"keeping {episodes} episodes of {horizon} decisions",
+        "Simulate fewer at a time, passing a generator as seed to go on where the last call stopped",
+    )
+    states = np.empty((episodes, horizon + 1, axes), kinds[0])
+    actions = np.empty((episodes, horizon, agents), kinds[1])
+    rewards = np.empty((episodes, horizon, agents))
+    final = np.zeros((episodes, agents))
+    lengths = np.full(episodes, horizon)
+    random = np.random.default_rng(seed)
+    size = batch or max(1, min(episodes, BATCH_BYTES // (8 * draw.numbers)))
+    for first in range(0, episodes, size):
+        part = slice(first, min(first + size, episodes))
+        # Every episode uses up the same number of random numbers, one after the other: batches cannot matter.
+        numbers = random.random((part.stop - part.start, draw.numbers))
+        draw(numbers, states[part], actions[part], rewards[part], final[part], lengths[part])
+    return Trajectories(
+        agents=game.agents,
+        axes=state_axes(game),
+        state_labels=game.state_labels,
+        action_labels=game.actions,
+        states=states,
+        actions=actions,
+        lengths=lengths,
+        rewards=rewards,
+        final_rewards=final,
+        discount=(1.0,) * agents if terminate else solution.parameters.discount,
+    )
+
+
+class _Player:
+    """Plays a batch of episodes at once; every table is flat, so that each look-up is one gather."""
+
+    def __init__(
+        self,
+        game: MarkovGame,
+        solution: Solution,
+        steps: int,
+        play: Play,
+        start: np.ndarray,
+        going_on: float | None,
+    ) -> None:
+        self.game, self.steps, self.going_on = game, steps, going_on
+        self.final = solution.parameters.horizon is not None
+        self.begin = np.cumsum(start.reshape(-1))
+        dynamics = game.dynamics
+        if isinstance(dynamics, Independent):
+            self.chances = dynamics.probabilities
+            self.successors = dynamics.successors
+        else:
+            self.chances, self.successors = (dynamics.probabilities,), (dynamics.successors,)
+        self.policies = [
+            most_probable(solution.policy[i]) if play == "most_probable" else solution.policy[i]
+            for i in range(game.number_of_agents)
+        ]
+        uncertain = sum(table.shape[-1] > 1 for table in self.chances)
+        self.numbers = 1 + steps * (game.number_of_agents + uncertain + (going_on is not None))
+
+    def __call__(
+        self,
+        numbers: np.ndarray,
+        states: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        final: np.ndarray,
+        lengths: np.ndarray,
+    ) -> None:
+        """Fill the arrays of a batch from its random numbers (episodes, `self.numbers`)."""
+        game = self.game
+        supply = iter(np.ascontiguousarray(numbers.T))
+        cell = np.searchsorted(self.begin, next(supply) * self.begin[-1], side="right")
+        place = np.unravel_index(cell, game.state_shape)
+        alive = np.ones(cell.shape, dtype=bool)
+        for time in range(self.steps):
+            _write(states[:, time], place, alive)
+            chosen = []
+            for policy in self.policies:
+                table = policy[time] if self.final else policy
+                chosen.append(_choose(table, cell, next(supply)))
+            _write(actions[:, time], chosen, alive)
+            for i, reward in enumerate(game.rewards):
+                rewards[:, time, i] = np.where(alive, _look_up(reward, (*place, *chosen)), 0.0)
+            place, cell = self._move(place, cell, chosen, supply)
+            if self.going_on is not None:
+                lengths[alive] = time + 1
+                alive = alive & (next(supply) < self.going_on)
+                # The state after the last decision is shown, what would come after it is not.
+                _write(states[:, time + 1], place, lengths == time + 1)
+        if self.going_on is None:
+            _write(states[:, self.steps], place, alive)
+        if self.final:
+            for i, reward in enumerate(game.final_rewards):
+                final[:, i] = _look_up(reward, place)
+
+    def _move(
+        self,
+        place: tuple[np.ndarray, ...],
+        cell: np.ndarray,
+        chosen: list[np.ndarray],
+        supply: Iterator[np.ndarray],
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """Draw the successors; the new place on every axis, and as one number."""
+        game = self.game
+        if isinstance(game.dynamics, Independent):
+            moved: list[np.ndarray] = []
+            for x, a, table, chances in zip(place, chosen, self.successors, self.chances, strict=True):
+                row = x * chances.shape[1] + a
+                moved.append(_successor(table, chances, row, supply))
+            cell = moved[0]
+            for x, length in zip(moved[1:], game.state_shape[1:], strict=True):
+                cell = cell * length + x
+            return tuple(moved), cell
+        row = cell
+        for a, count in zip(chosen, game.action_counts, strict=True):
+            row = row * count + a
+        cell = _successor(self.successors[0], self.chances[0], row, supply)
+        return np.unravel_index(cell, game.state_shape), cell
+
+
+def _successor(table: np.ndarray, chances: np.ndarray, row: np.ndarray, supply: Iterator[np.ndarray]) -> np.ndarray:
+    width = chances.shape[-1]
+    if width > 1:
+        branch = _choose(chances, row, next(supply))
+        row = row * width + branch
+    return table.reshape(-1).take(row).astype(np.intp)
+
+
+def _choose(table: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Draw k with probability table[row, k], `row` counting over all axes but the last."""
+    count = table.shape[-1]
+    flat, base = table.reshape(-1), row * count
+    total = flat.take(base)
+    below = []
+    for k in range(1, count):
+        below.append(total)
+        total = total + flat.take(base + k)
+    # uniform < 1, so threshold < total even after rounding: what has probability 0 is never chosen.
+    threshold = uniform * total
+    chosen = np.zeros(row.shape, dtype=np.intp)
+    for edge in below:
+        chosen += threshold >= edge
+    return chosen
+
+
+def _look_up(array: np.ndarray, index: Sequence[np.ndarray]) -> np.ndarray:
+    """array[index], where axes of length 1 do not depend on their index."""
+    where, stride = np.zeros_like(index[0]), 1
+    for k in reversed(range(array.ndim)):
+        if array.shape[k] > 1:
+            where = where + stride * index[k]
+            stride *= array.shape[k]
+    return array.reshape(-1).take(where)
+
+
+def _write(target: np.ndarray, columns: Sequence[np.ndarray], alive: np.ndarray) -> None:
+    for k, column in enumerate(columns):
+        target[:, k] = np.where(alive, column, -1)
+
+
+# ---------------------------------------------------------------------- exact expectation
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evaluation:
+    """What play comes to on average, exactly.
+
+    Attributes
+    ----------
+    score
+        Expected discounted sum of rewards per agent, final rewards included.
+    visits
+        With a horizon (or steps) T: probability of every joint state at every time, (T + 1, *states).
+        For endless play: discounted expected visits, (*states), which sum to 1 / (1 - discount); if
+        agents discount differently, one for each, (agents, *states).
+    play
+        How actions were chosen.
+    discount
+        Per agent.
+    steps
+        T; None for endless play.
+    error
+        Scores are exact to this bound; 0.0 with a horizon (rounding alone).
+    """
+
+    score: Mapping[str, float]
+    visits: np.ndarray = field(repr=False)
+    play: Play
+    discount: tuple[float, ...]
+    steps: int | None
+    error: float
+
+
+@double_precision
+def evaluate(
+    game: MarkovGame,
+    solution: Solution,
+    *,
+    play: Play = "sampled",
+    start: Start = None,
+    steps: int | None = None,
+) -> Evaluation:
+    """Compute expected scores and visits exactly, without drawing a single episode.
+
+    Parameters
+    ----------
+    game
+        The game that was solved.
+    solution
+        Whose policies to play.
+    play
+        ``"sampled"`` or ``"most_probable"``; see the module's docstring.
+    start
+        First state: None for the game's distribution; a state, by numbers or labels; or a distribution,
+        an array (*states).
+    steps
+        For a stationary solution: stop after so many decisions; discounted without end unless given.
+
+    Raises
+    ------
+    ParameterError
+        If the policies do not fit the game or a parameter cannot be used.
+    """
+    check_solution(game, solution)
+    how = check_play(play)
+    length = _steps(solution, steps)
+    model = model_of(game)
+    mass = jnp.asarray(start_distribution(game, start).reshape(model.state_shape))
+    if length is None:
+        score, visits, error = _endless(game, model, solution, how, np.asarray(mass))
+    else:
+        score, visits, error = *_stepwise(game, model, solution, how, mass, length), 0.0
+    return Evaluation(
+        score=dict(zip(game.agents, map(float, score), strict=True)),
+        visits=visits,
+        play=how,
+        discount=solution.parameters.discount,
+        steps=length,
+        error=error,
+    )
+
+
+def _stepwise(
+    game: MarkovGame, model: Model, solution: Solution, play: Play, mass: Array, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores per agent and visits (T + 1, *states)."""
+    discount, ends = np.array(solution.parameters.discount), solution.parameters.horizon is not None
+    score = np.zeros(len(discount))
+    visits = np.empty((steps + 1, *game.state_shape))
+    policies = None
+    for time in range(steps):
+        visits[time] = np.asarray(mass).reshape(game.state_shape)
+        if ends or policies is None:
+            policies = _policies(model, solution, play, time if ends else None)
+        earned, mass = _step(model, mass, policies)
+        score += discount**time * np.asarray(earned)
+    visits[steps] = np.asarray(mass).reshape(game.state_shape)
+    if ends:
+        final = [float((visits[steps] * reward).sum()) for reward in game.final_rewards]
+        score += discount**steps * np.array(final)
+    return score, visits
+
+
+@jax.jit
+def _step(model: Model, mass: Float[Array, "*s"], policies: Policies) -> tuple[Float[Array, "M"], Float[Array, "*s"]]:
+    """Expected rewards now, per agent, and the distribution one step later."""
+    rewards = evaluation.played_rewards(model, policies)
+    return jnp.stack([(mass * r).sum() for r in rewards]), push(model.moves, mass, policies)
+
+
+def _endless(
+    game: MarkovGame, model: Model, solution: Solution, play: Play, start: np.ndarray
+) -> tuple[list[float], np.ndarray, float]:
+    """Scores per agent, discounted visits, and a bound of the scores' error."""
+    policies = _policies(model, solution, play, None)
+    rewards = [np.asarray(r) for r in evaluation.played_rewards(model, policies)]
+    discounts = solution.parameters.discount
+    found = {
+        discount: evaluation.discounted_visits(model, discount, policies, start) for discount in sorted(set(discounts))
+    }
+    score = [float((found[d].value * r).sum()) for d, r in zip(discounts, rewards, strict=True)]
+    error = max(found[d].error * float(np.abs(r).max()) for d, r in zip(discounts, rewards, strict=True))
+    visits = np.stack([found[d].value.reshape(game.state_shape) for d in discounts])
+    return score, visits[0] if len(found) == 1 else visits, error
+
+
+# ---------------------------------------------------------------------- what is asked for
+
+
+def check_play(play: str) -> Play:
+    """Return the way to play; `ParameterError` names the two there are."""
+    if play not in get_args(Play):
+        raise ParameterError(f"play={play!r}: expected one of {', '.join(map(repr, get_args(Play)))}")
+    return play  # type: ignore[return-value]
+
+
+def start_distribution(game: MarkovGame, start: Start) -> Float[np.ndarray, "*s"]:
+    """Distribution of the first state, (*states).
+
+    Parameters
+    ----------
+    start
+        None for the game's; a state, by numbers or labels; or a distribution, an array (*states).
+
+    Raises
+    ------
+    ParameterError
+        If an array is not a distribution over the game's states.
+    GameError
+        If there is no such state.
+    """
+    if start is None:
+        assert game.start is not None
+        return game.start
+    given = np.asarray(start)
+    if given.dtype.kind != "f":
+        mass = np.zeros(game.state_shape)
+        mass[game.state_index(start)] = 1.0  # type: ignore[arg-type]
+        return mass
+    if given.shape != game.state_shape:
+        raise ParameterError(
+            f"start: expected a distribution of shape {game.state_shape}: got {given.shape}. For one state give its "
+            "numbers or labels"
+        )
+    total = float(given.sum())
+    if not ((given >= 0).all() and abs(total - 1) <= PROBABILITY_TOLERANCE):
+        raise ParameterError(
+            f"start: expected probabilities >= 0 that sum to 1: got a smallest of {given.min()} and a sum of {total!r}"
+        )
+    return given.astype(np.float64)
+
+
+def _steps(solution: Solution, steps: int | None) -> int | None:
+    """How many decisions are played; None for endless play."""
+    horizon = solution.parameters.horizon
+    if steps is None:
+        return horizon
+    if horizon is not None and steps != horizon:
+        raise ParameterError(
+            f"steps={steps}: this solution is for a horizon of {horizon} decisions. Leave steps out, or "
+            f"solve again with horizon={steps}"
+        )
+    if steps < 1:
+        raise ParameterError(f"steps={steps}: expected a whole number of decisions, at least 1")
+    return steps
+
+
+def _going_on(solution: Solution) -> float:
+    """The probability that play goes on, where all agents discount alike."""
+    discounts = set(solution.parameters.discount)
+    if solution.parameters.horizon is not None or len(discounts) > 1:
+        raise ParameterError(
+            "terminate: expected a stationary solution with one discount for all agents: got horizon "
+            f"{solution.parameters.horizon}, discounts {sorted(discounts)}. Leave terminate out"
+        )
+    (discount,) = discounts
+    if not math.isfinite(discount):
+        raise ParameterError(f"terminate: expected a finite discount: got {discount}")
+    return discount
+
+
+def _policies(model: Model, solution: Solution, play: Play, time: int | None) -> Policies:
+    """Policies as played, in engine layout."""
+    played = []
+    for i in range(model.number_of_agents):
+        policy = solution.policy[i] if time is None else solution.policy[i][time]
+        policy = most_probable(policy) if play == "most_probable" else policy
+        played.append(jnp.asarray(from_public(policy, model.state_shape)))
+    return tuple(played)

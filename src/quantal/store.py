@@ -1,0 +1,377 @@
+"""Solutions in files: netCDF, readable by anything that reads netCDF, and complete.
+
+The root group of a file is what `to_xarray` gives: policies, Q and values with labelled axes, next to the residuals.
+The group ``record`` holds the rest (parameters, status, branch, notes, trace) and ``record/game`` the game itself, so
+that `load` needs nothing else and gives back every number bit by bit. Further equilibria lie under ``others/0``, ...
+in the same form. A digest of all contents tells a damaged file from a whole one.
+
+Files are written beside their target and renamed (`quantal.files`): a file is the old one or the new one, never torn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantal.certify import certify
+from quantal.dynamics import Coupled, Independent
+from quantal.errors import FileError, ParameterError
+from quantal.files import existing, replacing
+from quantal.game import MarkovGame
+from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
+from quantal.trajectories import state_axes
+
+FORMAT = 1
+"""Raised whenever files are laid out differently."""
+_MARK = "quantal_format"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+# ---------------------------------------------------------------------- labelled arrays
+
+
+def to_xarray(solution: Solution) -> Any:
+    """Give a solution as an `xarray.Dataset` with labelled axes.
+
+    Variables ``policy_<agent>``, ``q_<agent>``, ``value_<agent>`` and ``residuals``. Axes: ``time`` (decisions),
+    ``time_with_end`` (values have one time more), the state axes (``state_<agent>`` each, or ``state``), and
+    ``action_<agent>``, all with their labels::
+
+        solution.to_xarray()["policy_h1"].sel(state_h1="0", action_h1="stay", time=0)
+
+    Returns
+    -------
+    xarray.Dataset
+        A view of the solution's arrays where possible.
+    """
+    # xarray takes longer to load than a small game to solve: only who needs it waits.
+    import xarray as xr
+
+    game, horizon = solution.game, solution.horizon
+    axes = state_axes(game)
+    coords: dict[str, Any] = {axis: list(labels) for axis, labels in zip(axes, game.state_labels, strict=True)}
+    lead, after = ((), ()) if horizon is None else (("time",), ("time_with_end",))
+    if horizon is not None:
+        coords |= {"time": np.arange(horizon), "time_with_end": np.arange(horizon + 1)}
+    variables: dict[str, Any] = {"residuals": ((*lead, *axes), solution.residuals)}
+    for i, agent in enumerate(game.agents):
+        coords[f"action_{agent}"] = list(game.actions[i])
+        choice = (*lead, *axes, f"action_{agent}")
+        variables[f"policy_{agent}"] = (choice, solution.policy[i])
+        variables[f"q_{agent}"] = (choice, solution.q[i])
+        variables[f"value_{agent}"] = ((*after, *axes), solution.value[i])
+    attributes = {
+        "title": game.name or "a game",
+        "status": str(solution.status),
+        "branch": str(solution.branch),
+        "residual": solution.residual,
+    }
+    return xr.Dataset(variables, coords, attributes)
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def save(solution: Solution, path: str | os.PathLike[str]) -> None:
+    """Write a solution, with its game, to a netCDF file: whole or not at all.
+
+    Parameters
+    ----------
+    solution
+        Any solution of a `MarkovGame`, converged or not. Its certificate is not written: `load` makes it again.
+    path
+        Replaced if it exists. By custom it ends in ``.nc``.
+
+    Raises
+    ------
+    FileError
+        If the directory cannot be written.
+    ParameterError
+        If the solution is not one of a `MarkovGame`.
+    """
+    if not isinstance(solution.game, MarkovGame):
+        raise ParameterError(
+            f"save: expected a solution of a MarkovGame: got one of a {type(solution.game).__name__}. Keep its "
+            "arrays with to_xarray, or numpy.savez"
+        )
+    with replacing(path) as temporary:
+        digest = hashlib.sha256()
+        _write(solution, temporary, "", digest)
+        _append(temporary, "", {}, {"digest": digest.hexdigest(), _MARK: FORMAT})
+
+
+def _write(solution: Solution, file: Path, group: str, digest: Any) -> None:
+    """Append a solution under a group."""
+    labelled = to_xarray(solution)
+    # A name may hold what netCDF forbids in names: such characters are written as in web addresses.
+    labelled = labelled.rename({str(name): _name(str(name)) for name in labelled.variables})
+    _dataset(labelled, file, group)
+    for name in sorted(str(n) for n in labelled.data_vars):
+        _feed(digest, name, labelled[name].values)
+    trace = {"trace": solution.trace}
+    facts = {
+        "parameters": dataclasses.asdict(solution.parameters),
+        "residual": solution.residual,
+        "status": solution.status.name,
+        "branch": solution.branch.name,
+        "steps": solution.steps,
+        "notes": solution.notes,
+        "others": len(solution.others),
+    }
+    _append(file, f"{group}/record", trace, facts, digest)
+    arrays, facts = _take_apart(solution.game)
+    _append(file, f"{group}/record/game", arrays, facts, digest)
+    for k, other in enumerate(solution.others):
+        _write(other, file, f"{group}/others/{k}", digest)
+
+
+def _take_apart(game: MarkovGame) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and plain facts of a game."""
+    arrays: dict[str, np.ndarray] = {}
+    for name in ("rewards", "final_rewards", "legal", "coordinates"):
+        for i, array in enumerate(getattr(game, name)):
+            arrays[f"{name}_{i}"] = array.astype(np.uint8) if array.dtype == bool else array
+    dynamics = game.dynamics
+    own = isinstance(dynamics, Independent)
+    successors = dynamics.successors if isinstance(dynamics, Independent) else (dynamics.successors,)
+    chances = dynamics.probabilities if isinstance(dynamics, Independent) else (dynamics.probabilities,)
+    for i, (table, weights) in enumerate(zip(successors, chances, strict=True)):
+        arrays[f"successors_{i}"], arrays[f"probabilities_{i}"] = table, weights
+    assert game.start is not None
+    uniform = not any(game.start.strides)  # a view of one number, however many states
+    if not uniform:
+        arrays["start"] = game.start
+    facts = {
+        "name": game.name,
+        "picture": game.picture,
+        "agents": game.agents,
+        "actions": game.actions,
+        "state_shape": game.state_shape,
+        "state_labels": game.state_labels,
+        "independent": own,
+        "coordinates": len(game.coordinates),
+    }
+    return arrays, facts
+
+
+def _name(name: str) -> str:
+    """Write what HDF5 cannot have in a name as web addresses do."""
+    return name.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
+
+
+def _append(
+    file: Path,
+    group: str,
+    arrays: dict[str, np.ndarray],
+    facts: dict[str, Any],
+    digest: Any = None,
+) -> None:
+    """Add arrays and facts (as JSON) to a group."""
+    import xarray as xr  # late: see to_xarray
+
+    if digest is None:
+        _dataset(xr.Dataset(attrs=facts), file, group)
+        return
+    text = json.dumps(facts)
+    variables: dict[str, Any] = {
+        name: (tuple(f"{name}_axis{k}" for k in range(array.ndim)), array) for name, array in arrays.items()
+    }
+    # Labels of a large map are more than an attribute can hold.
+    characters = np.frombuffer(text.encode(), dtype=np.uint8)
+    variables["facts"] = (("facts_axis0",), characters)
+    _dataset(xr.Dataset(variables), file, group)
+    for name in sorted(variables):
+        _feed(digest, f"{group}/{name}", np.asarray(variables[name][1]))
+
+
+def _dataset(dataset: Any, file: Path, group: str) -> None:
+    # No fill value: NaN is a number like any other here, and must come back as it was.
+    encoding = {str(name): {"_FillValue": None} for name in dataset.variables}
+    dataset.to_netcdf(
+        file,
+        mode="a" if file.stat().st_size else "w",
+        group=group or None,
+        engine="h5netcdf",
+        encoding=encoding,
+    )
+
+
+def _feed(digest: Any, name: str, array: np.ndarray) -> None:
+    digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+    digest.update(np.ascontiguousarray(array).data)
+
+
+# ---------------------------------------------------------------------- reading
+
+
+def load(path: str | os.PathLike[str], game: MarkovGame | None = None) -> Solution:
+    """Read a solution that `save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    game
+        The game that was solved, to be used instead of the copy in the file; the two must be equal.
+
+    Returns
+    -------
+    Solution
+        Equal to the saved one bit by bit. Its certificate is computed when asked for.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, empty, torn, damaged, foreign, of another version, or of another game; says which, and
+        what to do.
+    """
+    file = existing(path)
+    _check_signature(file)
+    try:
+        root = _open(file, "")
+    except Exception as error:  # h5py, h5netcdf and xarray each have their own
+        raise _torn(file, error) from error
+    if _MARK not in root.attrs:
+        raise FileError(
+            f"{file}: a netCDF or HDF5 file, but not one of Quantal's solutions. Open it with xarray.open_dataset"
+        )
+    version = int(root.attrs[_MARK])
+    if version != FORMAT:
+        newer = "Install a newer Quantal" if version > FORMAT else "Solve again, or load it with an older Quantal"
+        raise FileError(f"{file}: format {version}: this Quantal reads format {FORMAT}. {newer}")
+    digest = hashlib.sha256()
+    try:
+        solution = _read(file, "", digest)
+    except Exception as error:  # whatever a damaged file may cause
+        raise _torn(file, error) from error
+    if digest.hexdigest() != root.attrs.get("digest"):
+        raise FileError(
+            f"{file}: damaged: its contents are not those that were written (the digest differs). Take a copy, or "
+            "solve and save again"
+        )
+    if game is None:
+        return solution
+    _check_same(file, solution.game, game)
+    return _with_game(solution, game)
+
+
+def _check_signature(file: Path) -> None:
+    with file.open("rb") as start:
+        head = start.read(len(_HDF5))
+    if not head:
+        raise FileError(f"{file}: empty (0 bytes). Take a copy, or solve and save again")
+    if head != _HDF5:
+        raise FileError(
+            f"{file}: not a netCDF-4 file: expected it to begin with {_HDF5!r}: got {head!r}. Give a file that "
+            "solution.save wrote"
+        )
+
+
+def _torn(file: Path, error: Exception) -> FileError:
+    text = " ".join(str(error).split())
+    return FileError(
+        f"{file}: torn or damaged ({file.stat().st_size} bytes; {type(error).__name__}: {text[:200]}). Take a copy, or "
+        "solve and save again"
+    )
+
+
+def _open(file: Path, group: str) -> Any:
+    import xarray as xr  # late: see to_xarray
+
+    with xr.open_dataset(file, engine="h5netcdf", group=group or None, decode_cf=False, cache=False) as dataset:
+        return dataset.load()
+
+
+def _read(file: Path, group: str, digest: Any) -> Solution:
+    labelled = _open(file, group)
+    for name in sorted(str(n) for n in labelled.data_vars):
+        _feed(digest, name, labelled[name].values)
+    arrays, facts = _parts(file, f"{group}/record", digest)
+    game = _put_together(*_parts(file, f"{group}/record/game", digest))
+
+    def per_agent(what: str) -> PerAgent:
+        return PerAgent(game.agents, tuple(labelled[_name(f"{what}_{agent}")].values for agent in game.agents))
+
+    parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["parameters"].items()}
+    return Solution(
+        game=game,
+        policy=per_agent("policy"),
+        q=per_agent("q"),
+        value=per_agent("value"),
+        residual=facts["residual"],
+        residuals=labelled["residuals"].values,
+        status=Status[facts["status"]],
+        branch=Branch[facts["branch"]],
+        trace=arrays["trace"],
+        steps=facts["steps"],
+        parameters=Parameters(**parameters),
+        notes=tuple(facts["notes"]),
+        others=tuple(_read(file, f"{group}/others/{k}", digest) for k in range(facts["others"])),
+        certifier=certify,
+    )
+
+
+def _parts(file: Path, group: str, digest: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a group."""
+    dataset = _open(file, group)
+    arrays = {str(name): dataset[name].values for name in dataset.data_vars}
+    for name in sorted(arrays):
+        _feed(digest, f"{group}/{name}", arrays[name])
+    text = arrays.pop("facts").tobytes().decode()
+    return arrays, json.loads(text)
+
+
+def _put_together(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> MarkovGame:
+    agents = len(facts["agents"])
+
+    def each(name: str, count: int) -> tuple[np.ndarray, ...]:
+        return tuple(arrays[f"{name}_{i}"] for i in range(count))
+
+    tables = agents if facts["independent"] else 1
+    successors, chances = each("successors", tables), each("probabilities", tables)
+    return MarkovGame(
+        state_shape=tuple(facts["state_shape"]),
+        rewards=each("rewards", agents),
+        dynamics=Independent(successors, chances) if facts["independent"] else Coupled(successors[0], chances[0]),
+        actions=tuple(map(tuple, facts["actions"])),
+        agents=tuple(facts["agents"]),
+        final_rewards=each("final_rewards", agents),
+        legal=tuple(mask.astype(bool) for mask in each("legal", agents)),
+        start=arrays.get("start"),
+        state_labels=tuple(map(tuple, facts["state_labels"])),
+        coordinates=each("coordinates", facts["coordinates"]),
+        name=facts["name"],
+        picture=facts["picture"],
+    )
+
+
+def _differences(mine: MarkovGame, theirs: MarkovGame) -> Iterator[str]:
+    """Names of what differs between two games."""
+    (arrays, facts), (others, claims) = _take_apart(mine), _take_apart(theirs)
+    yield from (name for name in facts if facts[name] != claims[name])
+    if arrays.keys() != others.keys():
+        yield ", ".join(sorted(arrays.keys() ^ others.keys()))
+    yield from (
+        name for name in arrays.keys() & others.keys() if not np.array_equal(arrays[name], others[name], equal_nan=True)
+    )
+
+
+def _check_same(file: Path, stored: MarkovGame, given: MarkovGame) -> None:
+    differs = next(_differences(stored, given), None)
+    if differs is not None:
+        raise FileError(
+            f"{file}: a solution of another game: expected {given!r}: got {stored!r}, which differs in {differs}. "
+            "Leave game out to use the one in the file"
+        )
+
+
+def _with_game(solution: Solution, game: MarkovGame) -> Solution:
+    others = tuple(_with_game(other, game) for other in solution.others)
+    return dataclasses.replace(solution, game=game, others=others)
