@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -73,8 +74,8 @@ class Curve(Protocol):
         """Weights of the squared components in the metric of arclength."""
         ...
 
-    def size(self, dy: Float[Array, "N B"], y: Float[Array, "N B"]) -> Float[Array, " B"]:
-        """How large a correction is, in logits: what step control measures."""
+    def size(self, dy: Float[Array, "N B"], weights: Float[Array, "N B"]) -> Float[Array, " B"]:
+        """How large a change is, in logits, given the metric's weights: what step control measures."""
         ...
 
 
@@ -111,15 +112,16 @@ class Track(NamedTuple):
     points: Int[Array, " B"]
 
 
-def begin(y: Float[Array, "N B"], t: Float[Array, " B"], step: float = 0.25) -> Track:
+def begin(y: Float[Array | np.ndarray, "N B"], t: Float[Array | np.ndarray, " B"], step: float = 0.25) -> Track:
     """Start near a solution (y, t), heading for larger t; `step` is the first step's arclength.
 
     The first corrections hold t and find the solution itself, so that one linearisation serves the whole program
     (compiling it is what a first call waits for).
     """
-    one, zero = jnp.ones_like(t), jnp.zeros_like(t)
-    never, none = jnp.zeros(t.shape, dtype=bool), jnp.zeros(t.shape, dtype=jnp.int32)
-    point = Point(y, t, jnp.zeros_like(y), one, one)
+    # NumPy, so that starting compiles nothing; a start inside a compiled program is a constant there.
+    one, zero = np.ones(t.shape), np.zeros(t.shape)
+    never, none = np.zeros(t.shape, dtype=bool), np.zeros(t.shape, dtype=np.int32)
+    point = Point(y, t, np.zeros(y.shape), one, one)
     return Track(
         last=point,
         before=point,
@@ -200,10 +202,13 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     held = track.landing | track.starting
     dt = jnp.where(held, 0.0, along / denominator)
     dy = -at.correction - at.drift * dt
-    size = jnp.maximum(curve.size(dy, track.y), jnp.abs(dt))
+    size = jnp.maximum(curve.size(dy, weights), jnp.abs(dt))
+    # At the start nothing is known yet: every component counts, also those that `size` leaves out.
+    size = jnp.where(track.starting, jnp.abs(dy).max(axis=0) / (1 + jnp.abs(track.y).max(axis=0)), size)
     size = jnp.where(jnp.isfinite(size), size, jnp.inf)
     # The start may be far off; elsewhere a large correction is refused, not shortened.
-    shorten = jnp.where(track.starting, jnp.minimum(1.0, 2.0 / jnp.maximum(size, 1e-300)), 1.0)
+    logits = curve.size(dy, weights)
+    shorten = jnp.where(track.starting, jnp.minimum(1.0, 2.0 / jnp.maximum(logits, 1e-300)), 1.0)
     y, t = track.y + shorten * dy, track.t + dt
 
     first = track.corrections == 0
@@ -219,11 +224,12 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     stalled = (size <= jnp.maximum(1e-9, rounding)) & ~first & (size > 0.5 * track.size)
     converged = good_enough | stalled
     change = y - last.y
-    stride = jnp.maximum(curve.size(change, y), curve.size(change, last.y))
+    weights_after = curve.metric(y)
+    stride = jnp.maximum(curve.size(change, weights_after), curve.size(change, weights))
     straying = (size > jnp.where(first, FIRST_CORRECTION, CONTRACTION * track.size)) & ~converged
     # dt/ds along the old direction, before and after.
     pace = last.forward * tau_t
-    pace_after = last.forward * forward / jnp.sqrt((curve.metric(y) * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT)
+    pace_after = last.forward * forward / jnp.sqrt((weights_after * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT)
     moving = pace > STANDSTILL * track.pace
     slowing = jnp.where(moving & ~track.starting, (pace - pace_after) / pace, 0.0)
     turning = converged & ((jnp.abs(cosine) < TURN) | (stride > 1.5 * STRIDE) | (slowing > SLOWING))
@@ -309,7 +315,7 @@ def advance(
     tuple
         The track, and the number of Newton iterations spent.
     """
-    limit = track.points + points
+    limit = jnp.asarray(track.points) + points
 
     def running(carry: tuple[Track, Array]) -> Array:
         track, count = carry
@@ -321,5 +327,6 @@ def advance(
         track = jax.tree.map(lambda n, o: jnp.where(track.settled, n, o), proposal, track)
         return _correct(curve, track, end, tight), count + 1
 
+    track = jax.tree.map(jnp.asarray, track)
     start = track._replace(arrived=jnp.zeros_like(track.arrived))
     return lax.while_loop(running, body, (start, jnp.int32(0)))

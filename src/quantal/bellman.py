@@ -238,3 +238,14 @@ def _total(terms: list[Array]) -> Array:
     for term in terms[1:]:
         result = result + term
     return result
+
+
+def read_q(
+    model: Model, rule: ValueRule, beta: Float[Array, "M"], q: tuple[Float[Array, "..."], ...]
+) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
+    """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
+    policies = tuple(logit.policy(b * qi, m) for b, qi, m in zip(beta, q, model.legal, strict=True))
+    values = tuple(
+        logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
+    )
+    return policies, values

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from quantal import logit, stage
-from quantal.bellman import backup, payoffs_at, sweep
+from quantal.bellman import backup, payoffs_at, read_q, sweep
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.iterate import gap
@@ -226,15 +226,6 @@ def certify(solution: Solution) -> Certificate:
         error_bound=error,
         exploitability=exploitability(game, solution),
     )
-
-
-def read_q(model: Model, rule: ValueRule, beta: Float[Array, "M"], q: stage.PerAgent):
-    """Policies and values of Q, per agent."""
-    policies = tuple(logit.policy(b * qi, m) for b, qi, m in zip(beta, q, model.legal, strict=True))
-    values = tuple(
-        logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
-    )
-    return policies, values
 
 
 def value_slope(rule: ValueRule, beta, q: Array, pi: Array, legal: Array) -> Array:

@@ -9,16 +9,18 @@ and B_i - V_i >= 0 is what agent i could gain at x: its *exploitability*. It is 
 
 With a horizon both follow by one pass backward from V = B = R_{i,F} (final rewards thus count with discount^T). A
 stationary V_i solves (I - discount_i P^pi) V_i = r_i^pi: by LU where the joint kernel is a matrix, by matrix-free GMRES
-elsewhere; B_i by policy iteration, each policy evaluated in the same way. Every stationary answer carries the bound
+elsewhere; B_i by policy iteration, each policy evaluated in the same way, the more exactly the nearer the end. Every
+stationary answer carries the bound
 
     |V - V_exact| <= (max |T(V) - V| + rounding) / (1 - discount),
 
-and iterations stop when that is 1e-13 of max |V|, or when rounding lets it fall no further. Puterman (1994), sections
-6.3-6.4.
+and iterations stop when max |T(V) - V| is 1e-13 (1 - discount) of max |V|, or as small as rounding. Puterman (1994),
+sections 6.4-6.5.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,6 +55,10 @@ ROUNDS = 500
 """Rounds of GMRES (or of as many value-iteration sweeps) after which the bound is reported as it is."""
 IMPROVEMENTS = 1_000
 """Policy improvements after which the bound is reported as it is; far more than any game is known to need."""
+INEXACT = 0.01
+"""How far a policy is evaluated before it is improved again, relative to what improving changed."""
+PATIENCE = 3
+"""Improvements that may change nothing but rounding errors."""
 
 
 # ---------------------------------------------------------------------- what is played
@@ -183,26 +189,23 @@ def best_response(
         attains it.
     """
     gamma = float(discount[i])
-
-    def follow(action: np.ndarray, guess: np.ndarray) -> tuple[Array, Certified, np.ndarray]:
-        """Play these actions: as a policy, its value, and Q_i under it."""
-        count = model.action_counts[i]
-        own = jnp.asarray(np.arange(count).reshape(-1, *(1,) * action.ndim) == action, dtype=guess.dtype)
+    count, patience = model.action_counts[i], PATIENCE
+    best = np.inf
+    for step in itertools.count():
+        q = np.asarray(_own_q(model, discount, i, policies, value))
+        gap = q.max(axis=0) - value
+        action = np.arange(count).reshape(-1, *(1,) * gap.ndim) == q.argmax(axis=0)
+        own = jnp.asarray(action, dtype=value.dtype)
+        size, wanted = _size(gap, np.inf), _wanted(value, gamma, np.inf)
+        # Near the limit of rounding the gap may stop falling just above what is wanted.
+        patience = patience - 1 if size <= 100 * wanted and size > best / 2 else PATIENCE
+        if size <= wanted or patience == 0 or step == IMPROVEMENTS:
+            return _certified(value, gap, gamma, np.inf), own
+        best = min(best, size)
         answer = (*policies[:i], own, *policies[i + 1 :])
-        found = _solve(model, answer, gamma, np.asarray(played_rewards(model, answer)[i]), guess)
-        return own, found, np.asarray(_own_q(model, discount, i, policies, found.value))
-
-    action = np.asarray(_own_q(model, discount, i, policies, value)).argmax(axis=0)
-    own, found, q = follow(action, value)
-    for _ in range(IMPROVEMENTS):
-        # Equally good actions must not take turns for ever: better is what the values' error cannot explain.
-        slack = 2 * found.error + ROUNDING * np.abs(found.value).max()
-        better = q.max(axis=0) > np.take_along_axis(q, action[None], axis=0)[0] + slack
-        if not better.any():
-            break
-        action = np.where(better, q.argmax(axis=0), action)
-        own, found, q = follow(action, found.value)
-    return _certified(found.value, q.max(axis=0) - found.value, gamma, np.inf), own
+        reward = np.asarray(played_rewards(model, answer)[i])
+        value = _solve(model, answer, gamma, reward, value, tol=INEXACT * size).value
+    raise AssertionError  # the loop above returns
 
 
 @partial(jax.jit, static_argnames="i")
@@ -239,12 +242,14 @@ def _kernel(moves: DenseMoves, policies: Policies) -> Float[Array, "S S"]:
     return marginal(moves.matrix, tuple(p[..., None] for p in policies), ())
 
 
-def _solve(model: Model, policies: Policies, discount: float, reward: np.ndarray, guess: np.ndarray) -> Certified:
-    """V = r + discount P^pi V; the bound is of the largest error at a state."""
+def _solve(
+    model: Model, policies: Policies, discount: float, reward: np.ndarray, guess: np.ndarray, tol: float = 0.0
+) -> Certified:
+    """V = r + discount P^pi V to |T(V) - V| <= tol or better; the bound is of the largest error at a state."""
     if isinstance(model.moves, DenseMoves):
         kernel = np.asarray(_kernel(model.moves, policies))
         return _direct(kernel, discount, reward, np.inf)
-    return _iterated(lambda v: np.asarray(_played_next(model, policies, v)), discount, reward, guess, np.inf)
+    return _iterated(lambda v: np.asarray(_played_next(model, policies, v)), discount, reward, guess, np.inf, tol)
 
 
 def discounted_visits(model: Model, discount: float, policies: Policies, start: Float[np.ndarray, "*s"]) -> Certified:
@@ -267,6 +272,11 @@ def _size(x: np.ndarray, norm: float) -> float:
     return float(np.linalg.norm(x.reshape(-1), norm))
 
 
+def _wanted(x: np.ndarray, discount: float, norm: float) -> float:
+    """How small a gap |T(x) - x| must be."""
+    return max(ACCURACY * (1 - discount), ROUNDING) * _size(x, norm)
+
+
 def _certified(x: np.ndarray, gap: np.ndarray, discount: float, norm: float) -> Certified:
     """Attach the bound of the module's docstring."""
     return Certified(x, (_size(gap, norm) + ROUNDING * _size(x, norm)) / (1 - discount))
@@ -286,8 +296,9 @@ def _iterated(
     b: np.ndarray,
     x: np.ndarray,
     norm: float,
+    tol: float = 0.0,
 ) -> Certified:
-    """Solve x = b + discount K x by GMRES to `ACCURACY`, or as far as rounding allows; K has norm 1.
+    """Solve x = b + discount K x by GMRES to a gap of `tol`, or as far as rounding allows; K has norm 1.
 
     GMRES is SciPy's, around a compiled product: JAX's own would be compiled with it, which takes seconds.
     """
@@ -295,13 +306,14 @@ def _iterated(
     def apply(v: np.ndarray) -> np.ndarray:
         return v - discount * product(v.reshape(b.shape)).reshape(-1)
 
-    def krylov(gap: np.ndarray) -> np.ndarray:
+    def krylov(gap: np.ndarray, wanted: float) -> np.ndarray:
         shape = (gap.size, gap.size)
         size = _size(gap, np.inf)
         correction, _ = scipy.sparse.linalg.gmres(
             scipy.sparse.linalg.LinearOperator(shape, matvec=apply, dtype=gap.dtype),  # type: ignore[call-arg]
             gap.reshape(-1) / size,
-            rtol=1e-13,
+            rtol=0.0,
+            atol=wanted / (2 * size),
             restart=min(KRYLOV, gap.size),
             maxiter=1,
         )
@@ -309,10 +321,10 @@ def _iterated(
 
     gap = b + discount * product(x) - x
     for _ in range(ROUNDS):
-        size, wanted = _size(gap, norm), max(ACCURACY * (1 - discount), ROUNDING) * _size(x, norm)
+        size, wanted = _size(gap, norm), max(tol, _wanted(x, discount, norm))
         if size <= wanted:
             break
-        new = x + krylov(gap)
+        new = x + krylov(gap, wanted)
         after = b + discount * product(new) - new
         # GMRES is fast but may stall; plain sweeps contract by the discount each, for certain.
         if not _size(after, norm) <= max(discount**KRYLOV * size, wanted):

@@ -34,7 +34,7 @@ from quantal.solution import Solution
 from quantal.trajectories import Trajectories, smallest, state_axes
 
 Play = Literal["sampled", "most_probable"]
-Start = ArrayLike | Sequence[int | str] | None
+Start = ArrayLike | Sequence[int | str] | int | None
 
 TIE = 1e-9
 """Actions within this relative distance of the most probable one count as equally probable."""
@@ -64,7 +64,7 @@ def simulate(
     seed: int | np.random.Generator = 0,
     *,
     steps: int | None = None,
-    play: Play = "sampled",
+    play: str = "sampled",
     start: Start = None,
     terminate: bool = False,
     batch: int | None = None,
@@ -316,7 +316,7 @@ def evaluate(
     game: MarkovGame,
     solution: Solution,
     *,
-    play: Play = "sampled",
+    play: str = "sampled",
     start: Start = None,
     steps: int | None = None,
 ) -> Evaluation:

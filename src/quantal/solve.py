@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from quantal import request, stage
-from quantal.certify import certify, proved_unique, read_q
+from quantal.certify import certify, proved_unique
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.layout import Model, from_public, model_of, to_public
@@ -305,7 +304,6 @@ def stationary_solution(
     if folds or forks:
         notes = [*notes, f"{folds} folds and {forks} bifurcations passed on the way"]
     agents = range(game.number_of_agents)
-    policies, values = _read(model, asked.value, jnp.asarray(asked.beta), found.q)
     legal = [np.broadcast_to(mask, (*game.state_shape, mask.shape[-1])) for mask in game.legal]
     public_q = tuple(np.where(legal[i], to_public(found.q[i], game.state_shape), np.nan) for i in agents)
     trace = np.asarray(found.trace)[: int(found.steps)]
@@ -314,9 +312,9 @@ def stationary_solution(
     return _solution(
         game,
         asked,
-        tuple(to_public(p, game.state_shape) for p in policies),
+        tuple(to_public(p, game.state_shape) for p in found.policies),
         public_q,
-        tuple(np.asarray(v).reshape(game.state_shape) for v in values),
+        tuple(np.asarray(v).reshape(game.state_shape) for v in found.values),
         residuals,
         status,
         branch,
@@ -324,9 +322,6 @@ def stationary_solution(
         int(found.steps),
         tuple(notes),
     )
-
-
-_read = jax.jit(read_q, static_argnames="rule")
 
 
 def solve_many(

@@ -143,9 +143,9 @@ class StageCurve:
         """Fisher's: logits of actions that are hardly played count for little."""
         return jnp.concatenate(policies_of(split(y, self.counts), self.legal))
 
-    def size(self, dy: Float[Array, "N S"], y: Float[Array, "N S"]) -> Float[Array, " S"]:
+    def size(self, dy: Float[Array, "N S"], weights: Float[Array, "N S"]) -> Float[Array, " S"]:
         """The largest standard deviation, under play, of an agent's change of logits."""
-        return logit_size(split(dy, self.counts), policies_of(split(y, self.counts), self.legal)).max(axis=0)
+        return logit_size(split(dy, self.counts), split(weights, self.counts)).max(axis=0)
 
 
 def logit_size(dz: PerAgent, policies: PerAgent) -> Float[Array, "M S"]:
@@ -379,7 +379,7 @@ def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
     def body(carry):
         y, size, _, count = carry
         at = curve.linearise(y, one)
-        new = jnp.maximum(curve.size(at.correction, y), 1e-300)
+        new = jnp.maximum(curve.size(at.correction, curve.metric(y)), 1e-300)
         moved = y - at.correction * jnp.minimum(1.0, 2.0 / new)
         good = jnp.isfinite(moved).all(axis=0)
         return jnp.where(good, moved, y), jnp.where(good, new, jnp.inf), size, count + 1
@@ -389,7 +389,7 @@ def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
     size = jnp.where(residual(u, beta, z, legal) <= tol, 0.0, jnp.inf)
     y, _, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
     z = split(y, curve.counts)
-    return z, residual(u, beta, z, legal), curve.size(y - start, y), count
+    return z, residual(u, beta, z, legal), curve.size(y - start, curve.metric(y)), count
 
 
 def solve_stage(

@@ -86,7 +86,7 @@ def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Po
 
     inf = jnp.asarray(jnp.inf)
     y, size, _, orientation, _ = lax.while_loop(running, body, (guess, inf, inf, jnp.ones(()), jnp.int32(0)))
-    far = jnp.maximum(curve.size(y - guess, y), curve.size(y - guess, guess))[0]
+    far = jnp.maximum(curve.size(y - guess, curve.metric(y)), curve.size(y - guess, curve.metric(guess)))[0]
     return Polished(y, (size < 1e-8) & (far < arclength.STRIDE), orientation)
 
 

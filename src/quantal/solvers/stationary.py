@@ -27,12 +27,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from quantal import arclength, logit, stage
 from quantal.arclength import Linearised
-from quantal.bellman import backup_one, joint_payoffs, marginal, sweep
+from quantal.bellman import backup_one, joint_payoffs, marginal, read_q, sweep
 from quantal.iterate import fixed_point, gap
 from quantal.layout import DenseMoves, Model
 from quantal.logit import ValueRule
@@ -260,13 +261,11 @@ class StationaryCurve:
         pi = stage.policies_of(z, self.model.legal)
         return self.pack(pi, tuple(0 * x for x in v))
 
-    def size(self, dy: Float[Array, "N 1"], y: Float[Array, "N 1"]) -> Float[Array, " 1"]:
+    def size(self, dy: Float[Array, "N 1"], weights: Float[Array, "N 1"]) -> Float[Array, " 1"]:
         """The largest standard deviation, under play, of a change of logits."""
         dz, _ = self.unpack(dy)
-        z, _ = self.unpack(y)
-        flat_z, flat_dz = self._flat(z), self._flat(dz)
-        pi = stage.policies_of(flat_z, self._flat(self.model.legal))
-        return stage.logit_size(flat_dz, pi).max()[None]
+        pi, _ = self.unpack(weights)
+        return stage.logit_size(self._flat(dz), self._flat(pi)).max()[None]
 
     # -------------------------------------------------------------- reading the answer
 
@@ -300,13 +299,15 @@ class Found(NamedTuple):
     """Where a stationary search ended, in engine layout."""
 
     q: stage.PerAgent
+    policies: stage.PerAgent
+    values: tuple[Array, ...]
     residual: Array
     """Undamped |Q - T(Q)| per state, [*states]."""
-    steps: Array
+    steps: Array | int
     trace: Array
-    arrived: Array
-    folds: Array
-    bifurcations: Array
+    arrived: Array | bool
+    folds: Array | int
+    bifurcations: Array | int
     point: Array
     """The curve's point y [N, 1] (for warm starts); empty for plain iteration."""
 
@@ -357,7 +358,8 @@ def iterate(
     )
     residual = residual_of(model, rule, beta, discount, done.q)
     none = jnp.int32(0)
-    return Found(done.q, residual, done.steps, done.trace, jnp.bool_(False), none, none, jnp.zeros((0, 1)))
+    policies, values = read_q(model, rule, beta, done.q)
+    return Found(done.q, policies, values, residual, done.steps, done.trace, jnp.bool_(False), none, none, jnp.zeros((0, 1)))
 
 
 def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float = 1e-13):
@@ -370,7 +372,7 @@ def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float
     def body(carry):
         y, size, _, count = carry
         at = curve.linearise(y, t)
-        new = curve.size(at.correction, y)[0]
+        new = curve.size(at.correction, curve.metric(y))[0]
         new = jnp.where(jnp.isfinite(new), new, jnp.inf)
         factor = jnp.minimum(1.0, 2.0 / jnp.maximum(new, 1e-300))
         moved = y - factor * at.correction
@@ -386,15 +388,17 @@ def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float
 def read_point(curve: StationaryCurve, y: Array, t: Array) -> Found:
     """Q-values and residual of a point of the curve, at beta = t times the curve's."""
     q = curve.q_values(y, t[0])
-    residual = residual_of(curve.model, curve.rule, t[0] * curve.beta, curve.discount, q)
+    beta = t[0] * curve.beta
+    residual = residual_of(curve.model, curve.rule, beta, curve.discount, q)
+    policies, values = read_q(curve.model, curve.rule, beta, q)
     none = jnp.int32(0)
-    return Found(q, residual, none, jnp.zeros(0), jnp.bool_(True), none, none, y)
+    return Found(q, policies, values, residual, none, jnp.zeros(0), jnp.bool_(True), none, none, y)
 
 
 def newton(curve: StationaryCurve, y: Array) -> Found:
     """Newton's method at t = 1 from a guess."""
     y, steps = _newton(curve, y)
-    return read_point(curve, y, jnp.ones(1))._replace(steps=steps)
+    return read_point(curve, y, np.ones(1))._replace(steps=steps)
 
 
 @quick_jit
@@ -405,8 +409,8 @@ def _newton(curve: StationaryCurve, y: Array) -> tuple[Array, Array]:
 def origin(curve: StationaryCurve) -> arclength.Track:
     """Where the branch starts: at t = 0 everyone plays uniformly; the values there are found by the first corrections."""
     states = curve.model.number_of_states
-    y = jnp.zeros(((curve.width + curve.model.number_of_agents) * states, 1))
-    return arclength.begin(y, jnp.zeros(1))
+    y = np.zeros(((curve.width + curve.model.number_of_agents) * states, 1))
+    return arclength.begin(y, np.zeros(1))
 
 
 @quick_jit
@@ -420,15 +424,22 @@ def follow(curve: StationaryCurve, progress: Callable[[float], None] | None = No
     Runs in rounds of about half a second, so that `progress` hears of the largest t so far.
     """
     track, steps, reached, batch = origin(curve), 0, 0.0, FIRST_BATCH
-    while steps < TRACE_ITERATIONS and not (bool(track.arrived[0]) or bool(track.failed[0])):
+    while steps < TRACE_ITERATIONS and not (_flag(track.arrived) or _flag(track.failed)):
         begun = perf_counter()
-        track, count = _advance(curve, track, jnp.int32(batch))
+        track, count = _advance(curve, track, np.int32(batch))
         steps += int(count)
-        reached = max(reached, float(track.last.t[0]))
+        reached = max(reached, float(np.asarray(track.last.t)[0]))
         if progress is not None:
             progress(min(reached, 1.0))
         batch = max(1, min(4 * batch, int(0.5 * batch / max(perf_counter() - begun, 1e-3))))
-    found = read_point(curve, track.last.y, jnp.ones(1))
+    found = read_point(curve, track.last.y, np.ones(1))
     return found._replace(
-        steps=jnp.int32(steps), arrived=track.arrived[0], folds=track.folds[0], bifurcations=track.bifurcations[0]
+        steps=steps,
+        arrived=_flag(track.arrived),
+        folds=int(np.asarray(track.folds)[0]),
+        bifurcations=int(np.asarray(track.bifurcations)[0]),
     )
+
+
+def _flag(flags: Array) -> bool:
+    return bool(np.asarray(flags)[0])
