@@ -52,7 +52,7 @@ def libm(x):
 
 @njit(parallel=True, **FAST)
 def triad(a, b, c):
-    """a = b + 2 c: what the memory can do."""
+    """A = b + 2 c: what the memory can do."""
     for k in prange(a.size):
         a[k] = b[k] + 2.0 * c[k]
 
@@ -254,9 +254,7 @@ class Sweeper:
             )
         if agents == 2:
             g, r, s = self.discount, self.reward, self.table
-            _contract_two(
-                self.v[0], self.v[1], self.pi[0], self.pi[1], r[0], r[1], g[0], g[1], s, s, out[0], out[1]
-            )
+            _contract_two(self.v[0], self.v[1], self.pi[0], self.pi[1], r[0], r[1], g[0], g[1], s, s, out[0], out[1])
             return
         size = self.tail.shape[1]
         for i in range(agents):

@@ -31,7 +31,12 @@ def ours(case: str, repeats: int = 5) -> dict:
     game = qt.games.random.stochastic(states, players, actions, seed=seed)
     found = []
     seconds = timed(lambda: found.append(qt.solve(game, beta=beta, discount=DISCOUNT)), repeats)
-    return {"first": seconds.first, "warm": seconds.warm, "residual": found[-1].residual, "branch": str(found[-1].branch)}
+    return {
+        "first": seconds.first,
+        "warm": seconds.warm,
+        "residual": found[-1].residual,
+        "branch": str(found[-1].branch),
+    }
 
 
 def parse(case: str) -> tuple[tuple[int, int, int], int, float]:
@@ -63,7 +68,8 @@ def theirs(case: str) -> dict | None:
 def main() -> None:
     """Print the table."""
     print("Random stochastic games, discount 0.95; seconds. sgamesolver: default settings, second solve of a process.")
-    print(f"{'states x players x actions / seed / beta':42s} {'first':>7s} {'warm':>8s} {'residual':>9s} {'peer':>8s} {'ratio':>7s}")
+    heads = ("states x players x actions / seed / beta", "first", "warm", "residual", "peer", "ratio")
+    print("{:42s} {:>7s} {:>8s} {:>9s} {:>8s} {:>7s}".format(*heads))
     for case in CASES:
         mine, peer = ours(case), theirs(case)
         other = peer["warm_median"] if peer else None

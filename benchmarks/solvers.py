@@ -62,8 +62,8 @@ def command_line() -> None:
             )
             seconds.append(perf_counter() - start)
     print(
-        f"quantal solve pursuit-three: first run ever {seconds[0]:.1f} s (promised: 6 s), then {min(seconds[1:]):.1f} s "
-        "(promised: 3 s)"
+        f"quantal solve pursuit-three: first run ever {seconds[0]:.1f} s (promised: 6 s), then "
+        f"{min(seconds[1:]):.1f} s (promised: 3 s)"
     )
 
 

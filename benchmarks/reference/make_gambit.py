@@ -88,9 +88,7 @@ def solve(name: str, payoffs: list) -> dict:
     game = as_stochastic(payoffs)
     raw = [to_array(p.profile) for p in pygambit.qre.logit_solve_lambda(table, LAMBDAS)]
     points = [refine(game, policy, lam) for policy, lam in zip(raw, LAMBDAS, strict=True)]
-    branch = pygambit.qre.logit_solve_branch(
-        table, maxregret=1e-12, first_step=0.001, max_accel=1.001
-    )
+    branch = pygambit.qre.logit_solve_branch(table, maxregret=1e-12, first_step=0.001, max_accel=1.001)
     checks, turns = passages(game, branch)
     moved = [np.abs(p.policy[0] - policy).max() for p, policy in zip(points, raw, strict=True)]
     apart = [np.abs(p.policy - q.policy).max() for p, q in zip(points, checks, strict=False)]
@@ -122,8 +120,7 @@ def main() -> None:
             "value": "[lambda][player]",
         },
         "made_by": "benchmarks/reference/make_gambit.py",
-        "versions": {name: version(name) for name in ("pygambit", "numpy")}
-        | {"python": sys.version.split()[0]},
+        "versions": {name: version(name) for name in ("pygambit", "numpy")} | {"python": sys.version.split()[0]},
         "games": {name: solve(name, payoffs) for name, payoffs in GAMES.items()},
     }
     OUT.write_text(json.dumps(about, indent=1) + "\n")

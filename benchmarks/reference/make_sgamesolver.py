@@ -205,8 +205,7 @@ def main() -> None:
         "made_by": "benchmarks/reference/make_sgamesolver.py",
         "settings": TIGHT,
         "check_settings": SMALL_STEPS,
-        "versions": {name: version(name) for name in ("sgamesolver", "numpy")}
-        | {"python": sys.version.split()[0]},
+        "versions": {name: version(name) for name in ("sgamesolver", "numpy")} | {"python": sys.version.split()[0]},
         "games": lines,
     }
     text = json.dumps(about, indent=1)

@@ -104,8 +104,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = args.settings or list(SETTINGS)
     answer = {
-        "versions": {name: version(name) for name in ("sgamesolver", "numpy")}
-        | {"python": sys.version.split()[0]},
+        "versions": {name: version(name) for name in ("sgamesolver", "numpy")} | {"python": sys.version.split()[0]},
         "cpus": os.cpu_count(),
         "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
         "cases": [measure(c, s, args.repeats) for s in settings for c in args.case or CASES],

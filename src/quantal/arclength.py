@@ -38,8 +38,8 @@ STRIDE = 0.4
 """Most that play may change in a step, in units of the problem's `size`: a longer one could leap over a small S-shaped
 pair of folds without noticing."""
 SLOWING = 0.6
-"""Largest share of dt/ds that may be lost in a step. Ahead of a pair of folds dt/ds falls towards zero; steps that shrink
-with it cannot leap over the pair, however close the two lie."""
+"""Largest share of dt/ds that may be lost in a step. Ahead of a pair of folds dt/ds falls towards zero; steps that
+shrink with it cannot leap over the pair, however close the two lie."""
 STANDSTILL = 0.1
 """Below this share of its recent pace dt/ds is as good as zero, and may change sign: a fold."""
 GROWTH = 2.5
@@ -119,14 +119,17 @@ def begin(y: Float[Array | np.ndarray, "N B"], t: Float[Array | np.ndarray, " B"
     (compiling it is what a first call waits for).
     """
     # NumPy, so that starting compiles nothing; a start inside a compiled program is a constant there.
-    one, zero = np.ones(t.shape), np.zeros(t.shape)
-    never, none = np.zeros(t.shape, dtype=bool), np.zeros(t.shape, dtype=np.int32)
-    point = Point(y, t, np.zeros(y.shape), one, one)
+    one: Any = np.ones(t.shape)
+    never: Any = np.zeros(t.shape, dtype=bool)
+    none: Any = np.zeros(t.shape, dtype=np.int32)
+    flat: Any = np.zeros(y.shape)
+    zero: Any = 0 * one
+    point = Point(y, t, flat, one, one)  # type: ignore[arg-type]
     return Track(
         last=point,
         before=point,
-        y=y,
-        t=t,
+        y=y,  # type: ignore[arg-type]
+        t=t,  # type: ignore[arg-type]
         step=step * one,
         pace=zero,
         corrections=none,
@@ -255,16 +258,11 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     step = jnp.where(bad, 0.5 * tried, step)
     active = ~track.arrived & ~track.failed
 
-    def pick(new_value, old_value, where):
+    def pick(new_value: Array, old_value: Array, where: Array | bool):
         return jnp.where(where & active, new_value, old_value)
 
     return Track(
-        last=Point(
-            *(
-                pick(n, pick(b, o, retreat), accept)
-                for n, o, b in zip(new, last, track.before, strict=True)
-            )
-        ),
+        last=Point(*(pick(n, pick(b, o, retreat), accept) for n, o, b in zip(new, last, track.before, strict=True))),
         before=Point(*(pick(n, o, accept) for n, o in zip(last, track.before, strict=True))),
         y=pick(y, track.y, ~bad),
         t=pick(t, track.t, ~bad),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -42,9 +43,7 @@ def sweep(
     """
     agents = range(model.number_of_agents)
     policies = tuple(logit.policy(beta[i] * q[i], model.legal[i]) for i in agents)
-    values = tuple(
-        logit.value(rule, beta[i], q[i], policies[i], model.legal[i]) for i in agents
-    )
+    values = tuple(logit.value(rule, beta[i], q[i], policies[i], model.legal[i]) for i in agents)
     return backup(model, discount, policies, values)
 
 
@@ -70,9 +69,7 @@ def backup(
     tuple
         Q_i [A_i, *states] per agent.
     """
-    return tuple(
-        backup_one(model, discount, i, policies, values[i]) for i in range(model.number_of_agents)
-    )
+    return tuple(backup_one(model, discount, i, policies, values[i]) for i in range(model.number_of_agents))
 
 
 def backup_one(
@@ -91,9 +88,7 @@ def backup_one(
     return future + marginal(model.rewards[i], policies, (i,))
 
 
-def joint_payoffs(
-    model: Model, discount: Float[Array, "M"], i: int, value: Float[Array, "*s"]
-) -> Float[Array, "..."]:
+def joint_payoffs(model: Model, discount: Float[Array, "M"], i: int, value: Float[Array, "*s"]) -> Float[Array, "..."]:
     """u_i(x, a) = R_i(x, a) + discount_i E V_i(x'), written out: [A_1, ..., A_M, *states]."""
     return expected_next(model.moves, discount[i] * value) + model.rewards[i]
 
@@ -170,13 +165,11 @@ def expected_next(moves: OwnMoves | JointMoves | DenseMoves, value: Float[Array,
     agents = len(moves.successors)
     for j in reversed(range(agents)):
         done = agents - 1 - j  # action axes in front already
-        value = jnp.stack(
-            [_move(moves, j, a, value, done) for a in range(moves.successors[j].shape[0])]
-        )
+        value = jnp.stack([_move(moves, j, a, value, done) for a in range(moves.successors[j].shape[0])])
     return value
 
 
-def _move(moves: OwnMoves, j: int, a, value: Array, leading: int) -> Array:
+def _move(moves: OwnMoves, j: int, a: Any, value: Array, leading: int) -> Array:
     """E[ V(.., x_j', ..) | x_j, a_j ]: agent j alone moves; its state axis is number leading + j."""
     table, probabilities = moves.successors[j], moves.probabilities[j]
     axis = leading + j
@@ -185,22 +178,19 @@ def _move(moves: OwnMoves, j: int, a, value: Array, leading: int) -> Array:
     after = value.ndim - axis - 1
     return _total(
         [
-            jnp.take(value, table[a, b], axis=axis, mode="clip")
-            * probabilities[a, b].reshape((-1,) + (1,) * after)
+            jnp.take(value, table[a, b], axis=axis, mode="clip") * probabilities[a, b].reshape((-1,) + (1,) * after)
             for b in range(table.shape[1])
         ]
     )
 
 
-def _contract_own(moves: OwnMoves, i: int, policies, value: Array) -> Array:
+def _contract_own(moves: OwnMoves, i: int, policies: tuple[Array, ...], value: Array) -> Array:
     """E_{pi_-i} E[ V(x') | x, a ] without the joint table: gather the last axis first, contract on the way up."""
 
     def descend(j: int, part: Array) -> Array:
         if j < 0:
             return part
-        results = [
-            descend(j - 1, _move(moves, j, a, part, 0)) for a in range(moves.successors[j].shape[0])
-        ]
+        results = [descend(j - 1, _move(moves, j, a, part, 0)) for a in range(moves.successors[j].shape[0])]
         if j == i:
             return jnp.stack(results)
         return _total([policies[j][a] * r for a, r in enumerate(results)])
@@ -208,7 +198,7 @@ def _contract_own(moves: OwnMoves, i: int, policies, value: Array) -> Array:
     return descend(len(moves.successors) - 1, value)
 
 
-def _own_next_at(moves: OwnMoves, value: Array, place, shape: tuple[int, ...]) -> Array:
+def _own_next_at(moves: OwnMoves, value: Array, place: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """E[ V(x') | x, a ] at some states by flat gathers: [A_1, ..., A_M, n]."""
     agents = len(shape)
     widths = [table.shape[1] for table in moves.successors]
@@ -245,7 +235,5 @@ def read_q(
 ) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
     """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
     policies = tuple(logit.policy(b * qi, m) for b, qi, m in zip(beta, q, model.legal, strict=True))
-    values = tuple(
-        logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
-    )
+    values = tuple(logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True))
     return policies, values

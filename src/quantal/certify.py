@@ -13,6 +13,7 @@ columns, so that the sums of absolute values are two backups.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from quantal import logit, stage
 from quantal.bellman import backup, payoffs_at, read_q, sweep
@@ -109,9 +110,7 @@ def _largest(array: np.ndarray) -> float:
 def _own_action_rewards(game: MarkovGame) -> bool:
     """Whether every R_i is R_i(x, a_i), as the paper writes."""
     dims = len(game.state_shape)
-    return all(
-        n == 1 or j == i for i, r in enumerate(game.rewards) for j, n in enumerate(r.shape[dims:])
-    )
+    return all(n == 1 or j == i for i, r in enumerate(game.rewards) for j, n in enumerate(r.shape[dims:]))
 
 
 def contraction_radius(game: MarkovGame, asked: Request) -> float:
@@ -163,7 +162,7 @@ class Certificate:
     spectral_radius
         Its spectral radius; None where the game is too large for it.
     error_bound
-        First-order bound of |Q - Q*|, in payoff units, valid where the norm is below 1 (None elsewhere): residual / (1 - norm), carried
+        First-order bound of |Q - Q*|, in payoff units, where the norm is below 1 (else None): residual / (1 - norm), carried
         backward through time with a horizon.
     exploitability
         Per agent, the most that a deviation gains at any state (and time), exactly.
@@ -228,7 +227,7 @@ def certify(solution: Solution) -> Certificate:
     )
 
 
-def value_slope(rule: ValueRule, beta, q: Array, pi: Array, legal: Array) -> Array:
+def value_slope(rule: ValueRule, beta: Array, q: Array, pi: Array, legal: Array) -> Array:
     """sum_b |dV/dQ(b)|, [*states]: 1 for the soft and greedy rules."""
     if rule != "expected":
         return jnp.ones(q.shape[1:])
@@ -242,14 +241,22 @@ def _engine_q(model: Model, solution: Solution, time: int | None) -> stage.PerAg
     return tuple(jnp.asarray(from_public(np.nan_to_num(a), model.state_shape)) for a in arrays)
 
 
-def _coupling(u: stage.Payoffs, beta, policies: stage.PerAgent) -> list[list[Array | None]]:
-    """d U_i / d Q_j at one stage, [A_i, A_j, S]."""
+def _coupling(u: stage.Payoffs, beta: Array, policies: stage.PerAgent) -> list[list[Array | None]]:
+    """D U_i / d Q_j at one stage, [A_i, A_j, S]."""
     blocks = stage.response_jacobian(u, policies)
     return [[None if b is None else beta[j] * b for j, b in enumerate(row)] for row in blocks]
 
 
 @partial(jax.jit, static_argnames="rule")
-def _stage_facts(model: Model, rule: ValueRule, beta, discount, q, ahead, states):
+def _stage_facts(
+    model: Model,
+    rule: ValueRule,
+    beta: Array,
+    discount: Array,
+    q: tuple[Array, ...],
+    ahead: tuple[Array, ...],
+    states: Array,
+):
     """At some states: residual, row sums of the coupling, and the full coupling matrix [N, N, n]."""
     n = states.shape[0]
     u = tuple(payoffs_at(model, discount, i, v, states) for i, v in enumerate(ahead))
@@ -324,19 +331,19 @@ def _stationary(model: Model, asked: Request, solution: Solution):
 
 
 @partial(jax.jit, static_argnames="rule")
-def _stationary_facts(model: Model, rule: ValueRule, beta, discount, q):
+def _stationary_facts(model: Model, rule: ValueRule, beta: Array, discount: Array, q: tuple[Array, ...]):
     """The residual, and per agent the row sums through its own values, [A_i, *states]."""
     residual = gap(q, sweep(model, rule, beta, discount, q), model.legal, cells=0)
     policies, _ = read_q(model, rule, beta, q)
-    slopes = tuple(
-        value_slope(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
-    )
+    slopes = tuple(value_slope(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True))
     rows = backup(model.without_rewards(), discount, policies, slopes)
     return residual, tuple(jnp.where(m, r, 0.0) for r, m in zip(rows, model.legal, strict=True))
 
 
 @partial(jax.jit, static_argnames="rule")
-def _push_tangent(model: Model, rule: ValueRule, beta, discount, q, tangent):
+def _push_tangent(
+    model: Model, rule: ValueRule, beta: Array, discount: Array, q: tuple[Array, ...], tangent: tuple[Array, ...]
+):
     return jax.jvp(lambda x: sweep(model, rule, beta, discount, x), (q,), (tangent,))[1]
 
 
@@ -348,7 +355,7 @@ def _stationary_radius(model: Model, asked: Request, q: stage.PerAgent) -> float
     edges = np.cumsum([0, *sizes])
 
     def apply(vector: np.ndarray) -> np.ndarray:
-        pieces = [vector[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        pieces = [vector[a:b] for a, b in itertools.pairwise(edges)]
         tangent = tuple(
             jnp.asarray(np.where(m, piece.reshape(m.shape), 0.0)) for piece, m in zip(pieces, masks, strict=True)
         )
@@ -361,11 +368,17 @@ def _stationary_radius(model: Model, asked: Request, q: stage.PerAgent) -> float
     if size <= 64:
         columns = np.stack([apply(e) for e in np.eye(size)], axis=1)
         return float(np.abs(np.linalg.eigvals(columns)).max())
-    operator = scipy.sparse.linalg.LinearOperator((size, size), matvec=apply, dtype=np.float64)
+    operator: Any = scipy.sparse.linalg.LinearOperator((size, size), matvec=apply, dtype=np.float64)  # type: ignore
     start = np.random.default_rng(0).normal(size=size)
     try:
         found = scipy.sparse.linalg.eigs(
-            operator, k=1, which="LM", v0=start, maxiter=300, tol=1e-6, return_eigenvectors=False
+            operator,
+            k=1,
+            which="LM",
+            v0=start,
+            maxiter=300,
+            tol=1e-6,  # type: ignore[arg-type]
+            return_eigenvectors=False,
         )
     except scipy.sparse.linalg.ArpackNoConvergence:
         return None

@@ -4,14 +4,14 @@ The stopping test is the residual of the *undamped* map, |Q - T(Q)|, over every 
 it is damped, not because Q is near a solution. Cells are what can be solved one by one: the states of a stage
 problem, which stop when they have converged, or the whole game (one cell).
 
-Anderson acceleration (type II, as analysed by Walker & Ni 2011) mixes the last few residuals by least squares. It is fast and may
-land on any solution, so it is only used where there is one, or where the result is labelled accordingly.
+Anderson acceleration (type II, as analysed by Walker & Ni 2011) mixes the last few residuals by least
+squares. It is fast and may land on any solution, so it is only used where there is one, or where the result is labelled accordingly.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -33,7 +33,7 @@ class Iterated(NamedTuple):
 
 
 def gap(q: State, image: State, legal: tuple[Bool[Array, "..."], ...], cells: int) -> Float[Array, "*cells"]:
-    """max over agents and legal actions of |Q - T(Q)|; the last `cells` axes are kept, the rest reduced.
+    """Max over agents and legal actions of |Q - T(Q)|; the last `cells` axes are kept, the rest reduced.
 
     NaN counts as infinite: a blown-up iterate is never taken for a solution.
     """
@@ -84,11 +84,11 @@ def fixed_point(
     start = gap(q, image, legal, cells)
     history = _History.empty(q, memory)
 
-    def running(carry):
+    def running(carry: Any):
         _, _, residual, count, _, _ = carry
         return (residual > tol).any() & (count < max_steps)
 
-    def body(carry):
+    def body(carry: Any):
         q, image, residual, count, trace, history = carry
         trace = trace.at[count].set(residual.max())
         if memory:
@@ -102,9 +102,7 @@ def fixed_point(
         image = step(new)
         return new, image, gap(new, image, legal, cells), count + 1, trace, history
 
-    q, _, residual, steps, trace, _ = lax.while_loop(
-        running, body, (q, image, start, jnp.int32(0), trace, history)
-    )
+    q, _, residual, steps, trace, _ = lax.while_loop(running, body, (q, image, start, jnp.int32(0), trace, history))
     return Iterated(q, residual, steps, trace)
 
 
@@ -115,7 +113,7 @@ class _History(NamedTuple):
     f: Float[Array, "m N"]
     last_q: Float[Array, " N"]
     last_f: Float[Array, " N"]
-    count: Int[Array, ""]
+    taken: Int[Array, ""]
 
     @staticmethod
     def empty(q: State, memory: int) -> _History:
@@ -128,13 +126,13 @@ class _History(NamedTuple):
             jnp.int32(0),
         )
 
-    def mix(self, q: State, image: State, damping) -> tuple[State, _History]:
+    def mix(self, q: State, image: State, damping: Array | float) -> tuple[State, _History]:
         x = jnp.concatenate([a.reshape(-1) for a in q])
         f = jnp.concatenate([b.reshape(-1) for b in image]) - x
         f = jnp.where(jnp.isfinite(f), f, 0.0)  # cells of illegal actions may hold anything
         memory = self.q.shape[0]
-        slot = (self.count - 1) % memory
-        fresh = self.count > 0
+        slot = (self.taken - 1) % memory
+        fresh = self.taken > 0
         dq = jnp.where(fresh, self.q.at[slot].set(x - self.last_q), self.q)
         df = jnp.where(fresh, self.f.at[slot].set(f - self.last_f), self.f)
         gram = df @ df.T
@@ -148,4 +146,4 @@ class _History(NamedTuple):
         for a in q:
             pieces.append(mixed[offset : offset + a.size].reshape(a.shape))
             offset += a.size
-        return tuple(pieces), _History(dq, df, x, f, self.count + 1)
+        return tuple(pieces), _History(dq, df, x, f, self.taken + 1)

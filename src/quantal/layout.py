@@ -83,7 +83,6 @@ class Model:
         """A_i per agent."""
         return tuple(mask.shape[0] for mask in self.legal)
 
-
     def with_rewards(self, rewards: tuple[Array, ...]) -> Model:
         """The same moves with other rewards."""
         return replace(self, rewards=rewards)
@@ -134,7 +133,11 @@ def _moves(game: MarkovGame) -> OwnMoves | JointMoves | DenseMoves:
     if width >= DENSE_FILL * states and states > 1:
         dense = np.zeros((*game.action_counts, states, states))
         joint = np.indices((*game.action_counts, states, width), sparse=True)[:-1]
-        np.add.at(dense, (*joint, actions_first(successors, 1).swapaxes(-1, -2)), actions_first(probabilities, 1).swapaxes(-1, -2))
+        np.add.at(
+            dense,
+            (*joint, actions_first(successors, 1).swapaxes(-1, -2)),
+            actions_first(probabilities, 1).swapaxes(-1, -2),
+        )
         return DenseMoves(jnp.asarray(dense))
     return JointMoves(jnp.asarray(actions_first(successors, 1)), jnp.asarray(actions_first(probabilities, 1)))
 

@@ -14,6 +14,7 @@ probability of a bad action underflows, its logarithm does not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import jax.numpy as jnp
@@ -32,9 +33,7 @@ def check_value_rule(value: str) -> ValueRule:
     return value  # type: ignore[return-value]
 
 
-def log_policy(
-    logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]
-) -> Float[Array, "A *s"]:
+def log_policy(logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]) -> Float[Array, "A *s"]:
     """Normalise logits to log-probabilities; minus infinity where an action is illegal.
 
     Shifting by the largest legal logit first keeps the exponentials between 0 and 1. Loops over actions are unrolled.
@@ -71,7 +70,7 @@ def value(
     return top + jnp.log(_fold(jnp.add, weights)) / beta
 
 
-def _fold(combine, terms):
+def _fold(combine: Callable[[Array, Array], Array], terms: list[Array]):
     """Combine a few arrays pairwise, unrolled: XLA fuses this into one pass over the states."""
     result = terms[0]
     for term in terms[1:]:

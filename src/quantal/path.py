@@ -155,8 +155,8 @@ def _branch(
     if not traceable(model):
         raise TooLargeError(
             f"following the branch of this game needs its joint payoffs in memory ({game.number_of_states} states x "
-            f"{int(np.prod(game.action_counts))} joint actions x {game.number_of_agents} agents), more than is set aside "
-            "for that. Call solve(method='picard') at each beta instead"
+            f"{int(np.prod(game.action_counts))} joint actions x {game.number_of_agents} agents), more than is set "
+            "aside for that. Call solve(method='picard') at each beta instead"
         )
     top = float(levels[-1])
     scale = top if top > 0 else 1.0
@@ -177,7 +177,9 @@ def _branch(
             passes[k].append(_at(game, model, asked, curve, y, float(level), scale, lost=True))
 
     def play(y: np.ndarray) -> PerAgent:
-        return PerAgent(game.agents, tuple(to_public(p, game.state_shape) for p in curve.policies(jnp.asarray(y))))
+        return PerAgent(
+            game.agents, tuple(to_public(np.asarray(p), game.state_shape) for p in curve.policies(jnp.asarray(y)))
+        )
 
     return Path(
         betas=tuple(map(float, levels)),

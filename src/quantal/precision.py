@@ -27,6 +27,6 @@ QUICK = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": Fal
 """For programs that run for milliseconds and whose time goes into LAPACK: a third to an eighth of the compile time."""
 
 
-def quick_jit(function: Callable[P, T], **options: Any) -> Callable[P, T]:
+def quick_jit(function: Callable[..., T], **options: Any) -> Callable[..., T]:
     """`jax.jit` for large programs on small arrays: compiling, not running, is what their user waits for."""
-    return jax.jit(function, compiler_options=QUICK, **options)  # type: ignore[return-value]
+    return jax.jit(function, compiler_options=QUICK, **options)

@@ -65,8 +65,8 @@ def check(
     if horizon is None and discount is None:
         if game.number_of_states > 1:
             raise ParameterError(
-                "say how long the game lasts: horizon=T for T decisions (MGE-F), or discount=g with 0 <= g < 1 for play "
-                "without end (MGE-I)"
+                "say how long the game lasts: horizon=T for T decisions (MGE-F), or discount=g with 0 <= g < 1 for "
+                "play without end (MGE-I)"
             )
         discount = 0.0  # one state: a normal-form game, played once
     discounts = per_agent(game, "discount", 1.0 if discount is None else discount)
@@ -138,5 +138,5 @@ def check_memory(game: MarkovGame, horizon: int | None) -> None:
     memory.require(
         memory_needed(game, horizon),
         f"solving this game ({states} states, {sum(game.action_counts)} actions{when})",
-        "Shorten the horizon, coarsen the map, use fewer agents, or describe it as a CrowdGame (memory linear in agents)",
+        "Shorten the horizon, coarsen the map, or use fewer agents",
     )

@@ -192,8 +192,8 @@ class _Player:
         cell = np.searchsorted(self.begin, next(supply) * self.begin[-1], side="right")
         place = np.unravel_index(cell, game.state_shape)
         alive = np.ones(cell.shape, dtype=bool)
+        _write(states[:, 0], place, alive)
         for time in range(self.steps):
-            _write(states[:, time], place, alive)
             chosen = []
             for policy in self.policies:
                 table = policy[time] if self.final else policy
@@ -202,13 +202,10 @@ class _Player:
             for i, reward in enumerate(game.rewards):
                 rewards[:, time, i] = np.where(alive, _look_up(reward, (*place, *chosen)), 0.0)
             place, cell = self._move(place, cell, chosen, supply)
+            _write(states[:, time + 1], place, alive)
             if self.going_on is not None:
                 lengths[alive] = time + 1
                 alive = alive & (next(supply) < self.going_on)
-                # The state after the last decision is shown, what would come after it is not.
-                _write(states[:, time + 1], place, lengths == time + 1)
-        if self.going_on is None:
-            _write(states[:, self.steps], place, alive)
         if self.final:
             for i, reward in enumerate(game.final_rewards):
                 final[:, i] = _look_up(reward, place)

@@ -26,8 +26,8 @@ class Status(enum.Enum):
         "method='auto', which follows the branch from beta = 0."
     )
     CYCLING = (
-        "Not converged: the iteration cycles or diverges; more steps will not help. Lower damping (equation 14), or use "
-        "method='auto', which follows the branch from beta = 0."
+        "Not converged: the iteration cycles or diverges; more steps will not help. Lower damping (equation 14), or "
+        "use method='auto', which follows the branch from beta = 0."
     )
     LOST = (
         "Not converged: path following could not go on at this beta (step size underflow). Try method='picard' with "
@@ -150,12 +150,12 @@ class Solution:
 
     @cached_property
     def certificate(self) -> Any:
-        """The proof, made from game and policy alone: see `quantal.certify.Certificate`. Computed once, when asked for."""
+        """The proof, made from game and Q alone: see `quantal.certify.Certificate`. Computed once, when asked for."""
         return None if self.certifier is None else self.certifier(self)
 
     @cached_property
     def log_policy(self) -> PerAgent:
-        """log pi_i(a | x) per agent, right where the probability underflows; minus infinity where illegal."""
+        """Log pi_i(a | x) per agent, right where the probability underflows; minus infinity where illegal."""
         logs = []
         for i, beta in enumerate(self.parameters.beta):
             q = self.q[i]

@@ -18,6 +18,8 @@ from quantal.request import Request
 from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
 from quantal.solvers import backward, stationary
 
+Guess = Callable[[int], tuple[np.ndarray, ...]]
+"""Logits [A_i, S] at a decision time."""
 Progress = Callable[[float], None]
 """Called with the share done, 0 to 1."""
 
@@ -79,7 +81,7 @@ def solve(
     start
         A solution to start `picard` or `newton` from; uniform play unless given.
     order, focal
-        `jacobi`: all agents at once. `paper`: Algorithm 1's order, the opponents of agent `focal` first, then that agent
+        `jacobi`: all agents at once. `paper`: Algorithm 1's order, the opponents of agent `focal` first, then it
         (stationary games with method='picard').
     restarts
         Look for other equilibria from this many random starts; distinct ones are in `Solution.others`.
@@ -165,14 +167,24 @@ def _stage_logits(model: Model, asked: Request, start: Solution | None) -> Calla
 
 
 def _finite(
-    game: MarkovGame, model: Model, asked: Request, start: Solution | None, progress: Progress | None, logits=None
+    game: MarkovGame,
+    model: Model,
+    asked: Request,
+    start: Solution | None,
+    progress: Progress | None,
+    logits: Guess | None = None,
 ) -> Solution:
     records = _records(model, asked, logits or _stage_logits(model, asked, start), progress=progress)
     return _finite_solution(game, asked, records)
 
 
 def _records(
-    model: Model, asked: Request, start=None, *, guess=None, progress: Progress | None = None
+    model: Model,
+    asked: Request,
+    start: Guess | None = None,
+    *,
+    guess: Guess | None = None,
+    progress: Progress | None = None,
 ) -> list[backward.StageRecord]:
     """Solve the stages of a finite horizon, or the one stage of a one-shot game; in order of time."""
     how = stage.StageMethod(asked.method, asked.damping, asked.max_steps)
@@ -204,7 +216,15 @@ def _finite_solution(game: MarkovGame, asked: Request, records: list[backward.St
     return _assemble(game, asked, policy, q, values, residuals, records)
 
 
-def _assemble(game: MarkovGame, asked: Request, policy, q, values, residuals, records) -> Solution:
+def _assemble(
+    game: MarkovGame,
+    asked: Request,
+    policy: tuple[np.ndarray, ...],
+    q: tuple[np.ndarray, ...],
+    values: tuple[np.ndarray, ...],
+    residuals: np.ndarray,
+    records: list[backward.StageRecord],
+) -> Solution:
     """Judge solved stages and make the record."""
     lost = any(r.lost.any() for r in records)
     trace = np.concatenate([r.trace for r in reversed(records)])
@@ -305,14 +325,14 @@ def stationary_solution(
         notes = [*notes, f"{folds} folds and {forks} bifurcations passed on the way"]
     agents = range(game.number_of_agents)
     legal = [np.broadcast_to(mask, (*game.state_shape, mask.shape[-1])) for mask in game.legal]
-    public_q = tuple(np.where(legal[i], to_public(found.q[i], game.state_shape), np.nan) for i in agents)
+    public_q = tuple(np.where(legal[i], to_public(np.asarray(found.q[i]), game.state_shape), np.nan) for i in agents)
     trace = np.asarray(found.trace)[: int(found.steps)]
     status = _status(float(residuals.max()), asked, public_q, trace, lost)
     branch = Branch.UNIQUE if unique else Branch.PRINCIPAL if traced else Branch.UNLABELLED
     return _solution(
         game,
         asked,
-        tuple(to_public(p, game.state_shape) for p in found.policies),
+        tuple(to_public(np.asarray(p), game.state_shape) for p in found.policies),
         public_q,
         tuple(np.asarray(v).reshape(game.state_shape) for v in found.values),
         residuals,
@@ -385,7 +405,7 @@ def _polynomial(known: list[Known], level: float):
 # ---------------------------------------------------------------------- judging and recording
 
 
-def _status(residual: float, asked: Request, q, trace: np.ndarray, lost: bool) -> Status:
+def _status(residual: float, asked: Request, q: tuple[np.ndarray, ...], trace: np.ndarray, lost: bool) -> Status:
     if residual <= asked.tol:
         return Status.CONVERGED
     scale = max(float(np.nanmax(np.abs(qi))) for qi in q)
@@ -400,7 +420,17 @@ def _status(residual: float, asked: Request, q, trace: np.ndarray, lost: bool) -
 
 
 def _solution(
-    game: MarkovGame, asked: Request, policy, q, values, residuals, status, branch, trace, steps, notes
+    game: MarkovGame,
+    asked: Request,
+    policy: tuple[np.ndarray, ...],
+    q: tuple[np.ndarray, ...],
+    values: tuple[np.ndarray, ...],
+    residuals: np.ndarray,
+    status: Status,
+    branch: Branch,
+    trace: np.ndarray,
+    steps: int,
+    notes: tuple[str, ...],
 ) -> Solution:
     return Solution(
         game=game,

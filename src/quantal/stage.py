@@ -25,7 +25,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,13 +93,13 @@ def expected_payoffs(u: Payoffs, policies: PerAgent) -> PerAgent:
 
 
 def choice_jacobian(pi: Float[Array, "A S"]) -> Float[Array, "A A S"]:
-    """d pi / d z = diag(pi) - pi pi^T."""
+    """D pi / d z = diag(pi) - pi pi^T."""
     eye = jnp.eye(pi.shape[0], dtype=pi.dtype)[:, :, None]
     return eye * pi[:, None] - pi[:, None] * pi[None, :]
 
 
 def response_jacobian(u: Payoffs, policies: PerAgent) -> list[list[Float[Array, "A B S"] | None]]:
-    """d g_i / d z_j = U_ij (diag pi_j - pi_j pi_j^T), [A_i, A_j, S]; None on the diagonal and where u_i ignores j."""
+    """D g_i / d z_j = U_ij (diag pi_j - pi_j pi_j^T), [A_i, A_j, S]; None on the diagonal and where u_i ignores j."""
     agents = len(u)
     blocks: list[list[Array | None]] = [[None] * agents for _ in range(agents)]
     for i, j in itertools.permutations(range(agents), 2):
@@ -157,20 +157,22 @@ def logit_size(dz: PerAgent, policies: PerAgent) -> Float[Array, "M S"]:
     return jnp.stack(sizes)
 
 
-def fixed_point_matrix(blocks, kappa, legal: Legal, states: int) -> Float[Array, "N N S"]:
+def fixed_point_matrix(
+    blocks: list[list[Array | None]], kappa: list[Any], legal: Legal, states: int
+) -> Float[Array, "N N S"]:
     """I - kappa C dg/dz, assembled from `response_jacobian`."""
     rows = []
     for i, mask in enumerate(legal):
         row = []
         for j, other in enumerate(legal):
             shape = (mask.shape[0], other.shape[0], states)
+            block = blocks[i][j]
             if i == j:
                 eye = jnp.eye(shape[0])[:, :, None]
                 row.append(jnp.broadcast_to(eye, shape))
-            elif blocks[i][j] is None:
+            elif block is None:
                 row.append(jnp.zeros(shape))
             else:
-                block = blocks[i][j]
                 weight = mask.astype(block.dtype)[:, None]
                 mean = (weight * block).sum(axis=0) / weight.sum(axis=0)
                 row.append(jnp.broadcast_to(-kappa[i] * weight * (block - mean), shape))
@@ -227,7 +229,10 @@ def contraction_bound(u: Payoffs, beta: Float[Array, "M"], legal: Legal) -> Floa
     matrix = jnp.stack(
         [
             jnp.stack(
-                [jnp.zeros(states) if i == j else 0.25 * beta[j] * interaction(u[i], i, j, legal) for j in range(agents)]
+                [
+                    jnp.zeros(states) if i == j else 0.25 * beta[j] * interaction(u[i], i, j, legal)
+                    for j in range(agents)
+                ]
             )
             for i in range(agents)
         ]
@@ -311,7 +316,7 @@ BLOCK = 96
 
 
 def residual(u: Payoffs, beta: Float[Array, "M"], z: PerAgent, legal: Legal) -> Float[Array, " S"]:
-    """max over agents and legal actions of |Q - U(Q)|, undamped, at Q = E_{softmax z}[u]."""
+    """Max over agents and legal actions of |Q - U(Q)|, undamped, at Q = E_{softmax z}[u]."""
     q = expected_payoffs(u, policies_of(z, legal))
     return gap(q, respond(u, beta, q, legal), legal, cells=1)
 
@@ -334,7 +339,15 @@ def _survey(u: Payoffs, beta: Float[Array, "M"], legal: Legal) -> tuple[Bool[Arr
 
 
 @partial(quick_jit, static_argnames="max_steps")
-def _picard(u: Payoffs, beta: Float[Array, "M"], legal: Legal, z: PerAgent, damping, tol, max_steps: int):
+def _picard(
+    u: Payoffs,
+    beta: Float[Array, "M"],
+    legal: Legal,
+    z: PerAgent,
+    damping: Array | float,
+    tol: Array | float,
+    max_steps: int,
+):
     """Equation (14) per state; returns the iteration, and the logits of one more response."""
     q = expected_payoffs(u, policies_of(z, legal))
     done = fixed_point(
@@ -365,18 +378,26 @@ def _follow(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
 
 
 @partial(quick_jit, static_argnames="most")
-def _newton(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array, " n"], z: PerAgent, tol, most: int):
+def _newton(
+    u: Payoffs,
+    beta: Float[Array, "M"],
+    legal: Legal,
+    index: Int[Array, " n"],
+    z: PerAgent,
+    tol: Array | float,
+    most: int,
+):
     """Newton's method, at most two logits per step, until the corrections no longer shrink; also how far it moved."""
     u, legal = _pick(u, legal, index)
     curve = StageCurve(u, beta, legal)
     y = jnp.concatenate(z)
     one = jnp.ones(y.shape[1])
 
-    def running(carry):
+    def running(carry: Any):
         _, size, last, count = carry
         return ((size > SQUARED) & ((size > 1e-9) | (size < 0.3 * last))).any() & (count < most)
 
-    def body(carry):
+    def body(carry: Any):
         y, size, _, count = carry
         at = curve.linearise(y, one)
         new = jnp.maximum(curve.size(at.correction, curve.metric(y)), 1e-300)
@@ -448,7 +469,9 @@ def solve_stage(
         answer = [np.array(x) for x in found]
     if how.method == "newton":
         for rows, found, r, _, count in _in_blocks(
-            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS),
+            lambda index: _newton(
+                u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS
+            ),
             left > tol,
             bound,
         ):
@@ -482,7 +505,7 @@ def _in_blocks(task: Callable, wanted: np.ndarray, hardness: np.ndarray) -> Iter
     yield from pending
 
 
-def _scatter(answer: list[np.ndarray], left: np.ndarray, rows: np.ndarray, found, r) -> None:
+def _scatter(answer: list[np.ndarray], left: np.ndarray, rows: np.ndarray, found: tuple[Array, ...], r: Array) -> None:
     for a, f in zip(answer, found, strict=True):
         a[:, rows] = np.array(f)[:, : rows.size]
     left[rows] = np.array(r)[: rows.size]

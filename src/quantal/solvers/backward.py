@@ -1,6 +1,6 @@
 """MGE-F: logit equilibrium over a finite horizon, backward in time (Algorithm 2).
 
-    V_i^T = R_{i,F};     for tau = T-1, ..., 0:   Q_i^tau = U_i(Q_-i^tau, V_i^{tau+1}),   V_i^tau by the value rule   (7), (8)
+    V_i^T = R_{i,F};   for tau = T-1, ..., 0:  Q_i^tau = U_i(Q_-i^tau, V_i^{tau+1}),  V_i^tau by the value rule   (7), (8)
 
 Given V^{tau+1} the stage decouples over joint states: at each x it is one logit QRE of an M-player normal-form game
 with payoffs u_i(a) = R_i(x, a) + discount_i sum_x' P(x' | x, a) V_i^{tau+1}(x'). `quantal.stage` solves those; here
@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from quantal import logit, stage
 from quantal.bellman import payoffs_at
@@ -52,26 +54,24 @@ def chunk_size(model: Model) -> int:
 
 
 @quick_jit
-def _stage_games(model: Model, discount, values, states):
+def _stage_games(model: Model, discount: Array, values: tuple[Array, ...], states: Array):
     """Joint payoffs u_i [*A, n] and legal actions [A_i, n] at some states."""
     u = tuple(payoffs_at(model, discount, i, v, states) for i, v in enumerate(values))
     return u, legal_at(model, states)
 
 
-def legal_at(model: Model, states):
+def legal_at(model: Model, states: Array):
     """Legal actions [A_i, n] at some flat states."""
     place = jnp.unravel_index(states, model.state_shape)
     masks = []
     for mask in model.legal:
-        where = tuple(
-            jnp.zeros_like(x) if n == 1 else x for x, n in zip(place, mask.shape[1:], strict=True)
-        )
+        where = tuple(jnp.zeros_like(x) if n == 1 else x for x, n in zip(place, mask.shape[1:], strict=True))
         masks.append(mask[(slice(None), *where)])
     return tuple(masks)
 
 
 @partial(quick_jit, static_argnames="rule")
-def _read(u, beta, legal, z, rule: ValueRule):
+def _read(u: tuple[Array, ...], beta: Array, legal: tuple[Array, ...], z: tuple[Array, ...], rule: ValueRule):
     """Q, log pi and V of a solved stage: Q = E_{softmax z}[u], then policy and value from Q itself."""
     q = stage.expected_payoffs(u, stage.policies_of(z, legal))
     logs, values = [], []
@@ -112,9 +112,7 @@ def solve(
         Logits [A_i, S] near the branch that is being followed over several betas.
     """
     states = model.number_of_states
-    values = tuple(
-        jnp.broadcast_to(f, model.state_shape).reshape(model.state_shape) for f in model.final_rewards
-    )
+    values = tuple(jnp.broadcast_to(f, model.state_shape).reshape(model.state_shape) for f in model.final_rewards)
     size = chunk_size(model)
     for time in reversed(range(horizon)):
         pieces = []
@@ -123,7 +121,8 @@ def solve(
             first = min(first, states - size)
             index = np.arange(first, first + size)
             z, near = (
-                None if given is None else tuple(jnp.asarray(a[:, index]) for a in given(time)) for given in (start, guess)
+                None if given is None else tuple(jnp.asarray(a[:, index]) for a in given(time))
+                for given in (start, guess)
             )
             u, legal = _stage_games(model, jnp.asarray(discount), values, jnp.asarray(index))
             answer = stage.solve_stage(u, jnp.asarray(beta), legal, how, tol, z, near)
@@ -134,7 +133,7 @@ def solve(
         yield record
 
 
-def _join(time: int, pieces, states: int) -> StageRecord:
+def _join(time: int, pieces: list[tuple[int, Any, Any]], states: int) -> StageRecord:
     """Put the chunks side by side."""
     agents = len(pieces[0][1].z)
 

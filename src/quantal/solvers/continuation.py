@@ -43,11 +43,11 @@ class Followed:
     """What was met on the way."""
 
     crossings: list[Crossing] = field(default_factory=list)
-    folds: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    folds: list[tuple[float, Any]] = field(default_factory=list)
     """(t, y) where the branch turns back in t."""
     bifurcations: list[float] = field(default_factory=list)
     """t where another branch crosses."""
-    points: list[tuple[float, np.ndarray]] = field(default_factory=list)
+    points: list[tuple[float, Any]] = field(default_factory=list)
     """(t, y) of every accepted point: enough to draw the branch."""
     complete: bool = False
     """Whether the largest target was passed."""
@@ -71,11 +71,11 @@ class Polished(NamedTuple):
 def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Polished:
     """Newton's method at fixed t."""
 
-    def running(carry):
+    def running(carry: Any):
         _, size, last, _, count = carry
         return (size > 1e-14) & ~((size < 1e-10) & (size > 0.3 * last)) & (count < POLISH)
 
-    def body(carry):
+    def body(carry: Any):
         y, size, _, _, count = carry
         at = curve.linearise(y, t)
         # Plain, not weighted by play: after a wild step play may be pure, and would weigh everything by zero.
@@ -94,7 +94,7 @@ def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Po
 def _pinned(curve: Any, y: Array, t: Array, k: Array, level: Array) -> tuple[Array, Array, Array, Array]:
     """The point of the branch with y_k = level, near (y, t): y, t, dt/dy_k and the orientation there."""
 
-    def body(carry, _):
+    def body(carry: Any, _):
         y, t, _, _ = carry
         at = curve.linearise(y, t)
         b = at.drift[k, 0]
@@ -191,18 +191,18 @@ def _monotone_pieces(curve: Any, a: Point, b: Point, found: Followed) -> Iterato
     k = _component(curve, a, b)
     y, t = _locate_fold(curve, a, b, k)
     found.folds.append((float(t[0]), y))
-    slope = np.zeros_like(a.y)
+    slope: Any = np.zeros_like(a.y)  # marks the fold's end of a piece
     top = Point(y, t, slope, a.forward, a.orientation)
     yield Piece(a, top, k)
     yield Piece(top._replace(forward=b.forward), b, k)
 
 
-def _between(a: Point, b: Point, k: int, level: float) -> tuple[np.ndarray, np.ndarray]:
+def _between(a: Point, b: Point, k: int, level: float) -> tuple[Any, Any]:
     share = (level - a.y[k, 0]) / (b.y[k, 0] - a.y[k, 0])
     return a.y + share * (b.y - a.y), a.t + share * (b.t - a.t)
 
 
-def _locate_fold(curve: Any, a: Point, b: Point, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _locate_fold(curve: Any, a: Point, b: Point, k: int) -> tuple[Any, Any]:
     """Solve dt/dy_k = 0 between two points by regula falsi, kept inside its bracket."""
     low, high = float(a.y[k, 0]), float(b.y[k, 0])
     sign = np.sign(high - low) * float(a.forward[0])  # of dt/dy_k before the fold
@@ -281,7 +281,7 @@ def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, numbe
             found.crossings.append(Crossing(int(k), np.asarray(y), number + s))
 
 
-def _hermite(a: Point, b: Point, s: float) -> np.ndarray:
+def _hermite(a: Point, b: Point, s: float) -> Any:
     """Cubic in t through both points and slopes, at the share s of the way."""
     span = float(b.t[0] - a.t[0])
     h10, h01, h11 = s * (1 - s) ** 2, s * s * (3 - 2 * s), s * s * (s - 1)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -138,14 +138,14 @@ class StationaryCurve:
         for i in range(agents):
             w = self._value_weights(g[i], pi[i], legal[i])
             row = []
-            for j in range(agents):
+            for j, block in enumerate(blocks[i]):
                 if i == j:
                     own = stage.choice_jacobian(pi[i])
                     term = (g[i][:, None] * own).sum(axis=0) if self.rule == "expected" else 0 * pi[i]
-                elif blocks[i][j] is None:
+                elif block is None:
                     term = 0 * pi[j]
                 else:
-                    term = (w[:, None] * blocks[i][j]).sum(axis=0)
+                    term = (w[:, None] * block).sum(axis=0)
                 row.append(term)
             weights.append(w)
             rows.append(jnp.concatenate(row))
@@ -199,7 +199,7 @@ class StationaryCurve:
         return logit.value(self.rule, 1.0, g, pi, legal)
 
     def _value_weights(self, g: Array, pi: Array, legal: Array) -> Array:
-        """d rule / d g."""
+        """D rule / d g."""
         if self.rule == "expected":
             return pi
         if self.rule == "soft":
@@ -211,7 +211,7 @@ class StationaryCurve:
         rewards = self._flat(self.model.rewards)
         return tuple(stage.average(r, pi, (i,)) for i, r in enumerate(rewards))
 
-    def _factorised(self, response, pi: stage.PerAgent, right: Array) -> tuple[Array, Array]:
+    def _factorised(self, response: list[Array], pi: stage.PerAgent, right: Array) -> tuple[Array, Array]:
         """Solve (I - K) dv = right [M, S, 2] by LU; also the sign of the determinant."""
         agents, states = self.model.number_of_agents, self.model.number_of_states
         moves = self.model.moves
@@ -230,7 +230,7 @@ class StationaryCurve:
         sign = jnp.prod(jnp.sign(jnp.diagonal(lu))) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
         return x.reshape(agents, states, 2), sign
 
-    def _krylov(self, response, pi_full: stage.PerAgent, right: Array) -> Array:
+    def _krylov(self, response: list[Array], pi_full: stage.PerAgent, right: Array) -> Array:
         """Solve (I - K) dv = right [M, S] by GMRES; K is applied, never formed."""
         agents, states = self.model.number_of_agents, self.model.number_of_states
 
@@ -312,7 +312,7 @@ class Found(NamedTuple):
     """The curve's point y [N, 1] (for warm starts); empty for plain iteration."""
 
 
-def residual_of(model: Model, rule: ValueRule, beta, discount, q: stage.PerAgent) -> Array:
+def residual_of(model: Model, rule: ValueRule, beta: Array, discount: Array, q: stage.PerAgent) -> Array:
     """Undamped |Q - T(Q)| per state."""
     image = sweep(model, rule, beta, discount, q)
     return gap(q, image, model.legal, cells=len(model.state_shape))
@@ -321,11 +321,11 @@ def residual_of(model: Model, rule: ValueRule, beta, discount, q: stage.PerAgent
 @partial(jax.jit, static_argnames=("rule", "max_steps", "memory", "focal"))
 def iterate(
     model: Model,
-    beta,
-    discount,
+    beta: Array,
+    discount: Array,
     q: stage.PerAgent,
-    damping,
-    tol,
+    damping: Array | float,
+    tol: Array | float,
     *,
     rule: ValueRule,
     max_steps: int,
@@ -359,17 +359,19 @@ def iterate(
     residual = residual_of(model, rule, beta, discount, done.q)
     none = jnp.int32(0)
     policies, values = read_q(model, rule, beta, done.q)
-    return Found(done.q, policies, values, residual, done.steps, done.trace, jnp.bool_(False), none, none, jnp.zeros((0, 1)))
+    return Found(
+        done.q, policies, values, residual, done.steps, done.trace, jnp.bool_(False), none, none, jnp.zeros((0, 1))
+    )
 
 
 def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float = 1e-13):
     """Newton's method at fixed t, at most one logit per step; stops when corrections are `tight` or cease to shrink."""
 
-    def running(carry):
+    def running(carry: Any):
         _, size, last, count = carry
         return (size > tight) & ~((size < 1e-9) & (size > 0.3 * last)) & (count < most)
 
-    def body(carry):
+    def body(carry: Any):
         y, size, _, count = carry
         at = curve.linearise(y, t)
         new = curve.size(at.correction, curve.metric(y))[0]
@@ -407,7 +409,7 @@ def _newton(curve: StationaryCurve, y: Array) -> tuple[Array, Array]:
 
 
 def origin(curve: StationaryCurve) -> arclength.Track:
-    """Where the branch starts: at t = 0 everyone plays uniformly; the values there are found by the first corrections."""
+    """Where the branch starts: at t = 0 everyone plays uniformly; the first corrections find the values there."""
     states = curve.model.number_of_states
     y = np.zeros(((curve.width + curve.model.number_of_agents) * states, 1))
     return arclength.begin(y, np.zeros(1))
