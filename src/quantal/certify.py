@@ -162,8 +162,8 @@ class Certificate:
     spectral_radius
         Its spectral radius; None where the game is too large for it.
     error_bound
-        First-order bound of |Q - Q*|, in payoff units, where the norm is below 1 (else None): residual / (1 - norm), carried
-        backward through time with a horizon.
+        First-order bound of |Q - Q*|, in payoff units, where the norm is below 1 (else None): residual / (1 - norm),
+        carried backward through time with a horizon.
     exploitability
         Per agent, the most that a deviation gains at any state (and time), exactly.
     """

@@ -4,8 +4,8 @@ The stopping test is the residual of the *undamped* map, |Q - T(Q)|, over every 
 it is damped, not because Q is near a solution. Cells are what can be solved one by one: the states of a stage
 problem, which stop when they have converged, or the whole game (one cell).
 
-Anderson acceleration (type II, as analysed by Walker & Ni 2011) mixes the last few residuals by least
-squares. It is fast and may land on any solution, so it is only used where there is one, or where the result is labelled accordingly.
+Anderson acceleration (type II, as analysed by Walker & Ni 2011) mixes the last few residuals by least squares. It is
+fast and may land on any solution, so it is only used where there is one, or where the result is labelled accordingly.
 """
 
 from __future__ import annotations

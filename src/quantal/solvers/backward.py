@@ -1,6 +1,6 @@
 """MGE-F: logit equilibrium over a finite horizon, backward in time (Algorithm 2).
 
-    V_i^T = R_{i,F};   for tau = T-1, ..., 0:  Q_i^tau = U_i(Q_-i^tau, V_i^{tau+1}),  V_i^tau by the value rule   (7), (8)
+    V_i^T = R_{i,F};   for tau = T-1, ..., 0:  Q_i^tau = U_i(Q_-i^tau, V_i^{tau+1}),  V_i^tau by the rule   (7), (8)
 
 Given V^{tau+1} the stage decouples over joint states: at each x it is one logit QRE of an M-player normal-form game
 with payoffs u_i(a) = R_i(x, a) + discount_i sum_x' P(x' | x, a) V_i^{tau+1}(x'). `quantal.stage` solves those; here
