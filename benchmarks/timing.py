@@ -24,4 +24,5 @@ def timed(call: Callable[[], object], repeats: int = 5) -> Timed:
         start = perf_counter()
         call()
         seconds.append(perf_counter() - start)
-    return Timed(seconds[0], statistics.median(seconds[1:]), min(seconds[1:]))
+    later = seconds[1:] or seconds
+    return Timed(seconds[0], statistics.median(later), min(later))

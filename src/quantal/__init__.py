@@ -14,16 +14,24 @@ from quantal.errors import FileError, GameError, ParameterError, QuantalError, T
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.path import Bifurcation, Fold, Path, solve_path
+from quantal.rollout import Evaluation, evaluate, simulate
 from quantal.solution import Branch, PerAgent, Solution, Status
 from quantal.solve import solve
+from quantal.store import load, save, to_xarray
+from quantal.trajectories import Trajectories
 
 __version__ = "0.1.0"
+
+# Files stand above solutions in the layers, so the methods that write them are given to the class here.
+Solution.save = save  # type: ignore[attr-defined]
+Solution.to_xarray = to_xarray  # type: ignore[attr-defined]
 
 __all__ = [
     "Bifurcation",
     "Branch",
     "Certificate",
     "Coupled",
+    "Evaluation",
     "FileError",
     "Fold",
     "GameError",
@@ -36,9 +44,15 @@ __all__ = [
     "Solution",
     "Status",
     "TooLargeError",
+    "Trajectories",
     "certify",
+    "evaluate",
     "exploitability",
     "games",
+    "load",
+    "save",
+    "simulate",
     "solve",
     "solve_path",
+    "to_xarray",
 ]

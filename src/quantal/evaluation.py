@@ -29,8 +29,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
-import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
 from quantal import logit
@@ -284,6 +282,8 @@ def _certified(x: np.ndarray, gap: np.ndarray, discount: float, norm: float) -> 
 
 def _direct(kernel: np.ndarray, discount: float, b: np.ndarray, norm: float) -> Certified:
     """Solve x = b + discount K x by LU, with one step of refinement."""
+    import scipy.linalg  # here, because SciPy takes a quarter of a second to import
+
     factors = scipy.linalg.lu_factor(np.eye(b.size) - discount * kernel)
     x = scipy.linalg.lu_solve(factors, b)
     x = x + scipy.linalg.lu_solve(factors, b + discount * kernel @ x - x)
@@ -305,6 +305,8 @@ def _iterated(
 
     def apply(v: np.ndarray) -> np.ndarray:
         return v - discount * product(v.reshape(b.shape)).reshape(-1)
+
+    import scipy.sparse.linalg  # here, because SciPy takes a quarter of a second to import
 
     def krylov(gap: np.ndarray, wanted: float) -> np.ndarray:
         shape = (gap.size, gap.size)

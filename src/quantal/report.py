@@ -161,10 +161,10 @@ def game_card(name: str, entry: Entry, game: MarkovGame) -> RenderableType:
 
 
 def _states(game: MarkovGame) -> str:
-    axes = []
-    for labels in dict.fromkeys(game.state_labels):
-        axes.append(", ".join(labels) if len(labels) <= 10 else f"{labels[0]}, {labels[1]}, ..., {labels[-1]}")
-    return " by ".join(axes)
+    return " by ".join(
+        ", ".join(labels) if len(labels) <= 10 else f"{labels[0]}, {labels[1]}, ..., {labels[-1]}"
+        for labels in dict.fromkeys(game.state_labels)
+    )
 
 
 def summary(solution: Solution, seconds: float) -> RenderableType:

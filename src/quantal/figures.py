@@ -1,0 +1,629 @@
+"""Pictures of records, fit to print: matplotlib figures, made without pyplot and without touching its settings.
+
+Every function returns a `matplotlib.figure.Figure`; `save` writes it as PNG, SVG or PDF. Colours are Okabe and Ito's,
+which colour-blind readers can tell apart, and nothing is said by colour alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+
+from quantal.dynamics import Independent
+from quantal.errors import FileError, ParameterError
+from quantal.experiments import (
+    PAPER_HUNTS,
+    Comparison,
+    Figure3,
+    Figure4,
+    GridTable,
+    OneStep,
+    PublishedGames,
+    PursuitScores,
+    Reproduction,
+)
+from quantal.files import replacing
+from quantal.game import MarkovGame
+from quantal.path import Path
+from quantal.solution import Solution
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#000000", "#7F7F7F")
+INK, FAINT = "#222222", "#B8B8B8"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same picture everywhere
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "lines.linewidth": 1.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "quantal",  # the same figure gives the same file
+    "pdf.fonttype": 42,
+    "mathtext.default": "regular",
+}
+FORMATS = (".png", ".svg", ".pdf")
+
+
+@contextmanager
+def _style() -> Generator[None]:
+    with rc_context(STYLE):
+        yield
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def check_format(path: str | os.PathLike[str]) -> FilePath:
+    """Return the path of a picture that we can write.
+
+    Raises
+    ------
+    ParameterError
+        If its ending is not one of a picture.
+    """
+    target = FilePath(path)
+    if target.suffix.lower() not in FORMATS:
+        raise ParameterError(f"figure {target}: expected a name that ends in {', '.join(FORMATS)}")
+    if not target.parent.is_dir():
+        raise FileError(f"figure {target}: there is no directory {target.parent}. Create it, or choose another")
+    return target
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure, whole or not at all; the ending of the name says how (.png, .svg, .pdf).
+
+    Raises
+    ------
+    ParameterError
+        If the ending is not one of these.
+    FileError
+        If the directory cannot be written.
+    """
+    target = check_format(path)
+    kind = target.suffix.lower()[1:]
+    undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    with _style(), replacing(target) as temporary:
+        figure.savefig(temporary, format=kind, metadata=undated)
+
+
+# ---------------------------------------------------------------------- labels beside lines
+
+
+def _spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move heights apart until each two are `gap` from one another, as little as possible, within [low, high]."""
+    order = np.argsort(heights, kind="stable")
+    # Neighbours that are too close share their mean: blocks of an isotonic regression of (height - rank * gap).
+    blocks: list[tuple[float, int]] = []
+    for rank, k in enumerate(order):
+        mean, size = heights[k] - rank * gap, 1
+        while blocks and blocks[-1][0] > mean:
+            before, count = blocks.pop()
+            mean, size = (before * count + mean * size) / (count + size), count + size
+        blocks.append((mean, size))
+    flat = [mean for mean, size in blocks for _ in range(size)]
+    most = high - gap * (len(flat) - 1)
+    placed = [min(max(x, low), max(low, most)) + rank * gap for rank, x in enumerate(flat)]
+    result = [0.0] * len(placed)
+    for rank, k in enumerate(order):
+        result[k] = placed[rank]
+    return result
+
+
+def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, gap: float = 0.055) -> None:
+    """Write (height, text, colour) beside the right ends of lines, apart from one another."""
+    low, high = axes.get_ylim()
+    places = _spread([y for y, _, _ in labels], gap * (high - low), low, high)
+    for (_, text, colour), place in zip(labels, places, strict=True):
+        axes.annotate(
+            text, (x, place), (5, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False
+        )
+
+
+# ---------------------------------------------------------------------- the paper's figures
+
+
+def figure_3(record: Figure3) -> Figure:
+    """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved."""
+    with _style():
+        figure = _figure(7.2, 2.9)
+        times = sorted({t.time for t in record.traces}, reverse=True)
+        panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
+        alphas = sorted({t.damping for t in record.traces})
+        for axes, time in zip(panels, times, strict=True):
+            for k, alpha in enumerate(alphas):
+                trace = next(t for t in record.traces if t.time == time and t.damping == alpha)
+                sweeps = np.arange(1, trace.residuals.size + 1)
+                label = rf"$\alpha$ = {alpha:g}"
+                axes.loglog(sweeps, trace.residuals, color=COLOURS[k], linestyle=DASHES[k % 4], label=label)
+            axes.set_title(rf"$\tau$ = {time}" + (" (solved first)" if time == times[0] else ""))
+            axes.set_xlabel("sweeps")
+            axes.set_xlim(1, 1.1 * record.sweeps)
+            axes.set_ylim(3e-13, 5)
+            axes.set_yticks([1e-12, 1e-9, 1e-6, 1e-3, 1e0])
+            axes.grid(True, axis="y", color="#E6E6E6", linewidth=0.6)
+            axes.minorticks_off()
+        panels[0].set_ylabel("largest error |Q − T(Q)|")
+        panels[0].legend(loc="lower left", handlelength=2.6)
+    return figure
+
+
+def figure_4(record: Figure4) -> Figure:
+    """First-move policies beside the printed ones, one panel per agent and start."""
+    with _style():
+        figure = _figure(7.2, 3.9)
+        rows = [row for row in record.comparisons if not row.misprint]
+        names = list(dict.fromkeys(row.what for row in rows))
+        panels = figure.subplots(1, len(names), sharey=True, width_ratios=[3, 3, 3, 4])
+        for axes, name in zip(panels, names, strict=True):
+            mine = {row.value: row for row in rows if row.what == name}
+            labels = mine["greedy"].labels
+            series = (
+                (
+                    "paper",
+                    [x or 0.0 for x in mine["greedy"].paper],
+                    {"color": "white", "edgecolor": INK, "hatch": "////"},
+                ),
+                ("greedy rule", [x or 0.0 for x in mine["greedy"].ours], {"color": BLUE}),
+                ("expected rule, equation (7)", [x or 0.0 for x in mine["expected"].ours], {"color": ORANGE}),
+            )
+            for k, (label, heights, look) in enumerate(series):
+                at = np.arange(len(labels)) + 0.27 * (k - 1)
+                bars = axes.bar(at, heights, 0.25, label=label, linewidth=0.6, **look)
+                texts = [f"{h:.3f}".lstrip("0") for h in heights]
+                axes.bar_label(bars, texts, rotation=90, padding=2, fontsize=7)
+            axes.set_xticks(np.arange(len(labels)), labels)
+            axes.tick_params(axis="x", length=0)
+            agent, where = name.split(" at ")
+            start, nodes = where.split(" = ")
+            axes.set_title(f"{agent} at $I_{start[1]}$ = {nodes}", fontsize=8.5)
+        panels[0].set_ylim(0, 0.53)
+        panels[0].set_ylabel("probability of the first move")
+        handles, texts = panels[0].get_legend_handles_labels()
+        figure.legend(handles, texts, loc="outside upper center", ncols=3)
+    return figure
+
+
+def one_step(record: OneStep) -> Figure:
+    """Everyone's only move on the map."""
+    game = record.solution.game
+    return policy_map(record.solution, tuple(int(k) for k in np.argwhere(np.asarray(game.start) > 0)[0]))
+
+
+def pursuit_scores(record: PursuitScores) -> Figure:
+    """How averages over ten games scatter, and where the paper's lies."""
+    with _style():
+        figure = _figure(7.2, 2.7)
+        panels = figure.subplots(1, len(record.samples), sharey=True, sharex=True)
+        width = 1 / record.games
+        top = 0.0
+        for axes, sample in zip(panels, record.samples, strict=True):
+            counts = np.round(sample.averages / width).astype(int)
+            values, often = np.unique(counts, return_counts=True)
+            share = often / sample.averages.size
+            beyond = values * width >= PAPER_HUNTS - 1e-9
+            axes.bar(values * width, share, 0.92 * width, color=np.where(beyond, BLUE, "#9CC3DD"))
+            top = max(top, share.max())
+            axes.axvline(PAPER_HUNTS, color=INK, linewidth=1)
+            axes.axvline(sample.expected, color=VERMILION, linewidth=1.2, linestyle=DASHES[1])
+            axes.set_xlabel(f"hunts per game, average over {record.games} games")
+            axes.set_title(f"prey moves {sample.prey}ly", pad=14)
+            axes.annotate(
+                f"exact {sample.expected:.2f}",
+                (sample.expected, 1),
+                (-3, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                color=VERMILION,
+            )
+            axes.annotate(
+                f"paper {PAPER_HUNTS}",
+                (PAPER_HUNTS, 1),
+                (3, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                va="bottom",
+            )
+            axes.annotate(
+                f"{sample.share_at_least(PAPER_HUNTS):.0%} of averages\nare as large",
+                (0.98, 0.72),
+                xycoords="axes fraction",
+                ha="right",
+                color=BLUE,
+            )
+        panels[0].set_ylim(0, 1.05 * top)
+        panels[0].set_ylabel("share of samples")
+    return figure
+
+
+def grid_table(record: GridTable) -> Figure:
+    """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
+    with _style():
+        figure = _figure(7.2, 2.9)
+        left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+        rows = [row for row in record.comparisons if row.what.startswith("game I,")]
+        low, high = 29.25, 29.78
+        left.axvline(29.6, color=INK, linewidth=1)
+        left.annotate("paper 29.6", (29.6, 1), (3, 2), ("data", "axes fraction"), "offset points", va="bottom")
+        for k, row in enumerate(rows):
+            _score_dots(left, k, row, low, high)
+        left.set_yticks(range(len(rows)), [_game_one_label(row) for row in rows])
+        left.set_ylim(len(rows) - 0.5, -0.5)
+        left.set_xlim(low, high)
+        left.tick_params(axis="y", length=0)
+        left.grid(True, axis="y", color="#E6E6E6", linewidth=0.6)
+        left.set_axisbelow(True)
+        left.set_xlabel("expected score of each agent")
+        left.set_title("Game I, sampled play", pad=14)
+        horizons = np.array(record.horizons)
+        right.axhspan(1.37 - record.standard_error, 1.37 + record.standard_error, color="#DDDDDD", linewidth=0)
+        right.axhline(1.37, color=INK, linewidth=1)
+        right.plot(horizons, record.most_probable, "o-", color=BLUE)
+        right.plot(horizons, record.sampled, "s--", color=VERMILION)
+        right.set_ylim(0, 1.6)
+        right.set_xlim(horizons[0] - 0.3, horizons[-1] + 0.3)
+        right.xaxis.set_major_locator(MaxNLocator(integer=True))
+        right.set_xlabel("horizon T")
+        right.set_ylabel("expected score of either agent")
+        right.set_title("Game II", pad=14)
+        end = horizons[-1]
+        right.text(end, record.most_probable[-1] - 0.07, "most probable play", color=BLUE, ha="right", va="top")
+        right.text(end, record.sampled[-1] - 0.07, "sampled play", color=VERMILION, ha="right", va="top")
+        right.text(horizons[0], 1.42, "paper 1.37 ± its standard error", va="bottom")
+    return figure
+
+
+def _game_one_label(row: Comparison) -> str:
+    _, size, *rules = [part.strip() for part in row.what.split(",")]
+    other = ", another equilibrium" if row.note.startswith("another") else ""
+    return f"{size}, {', '.join(rules[:-1]).replace('collisions ', '')}{other}"
+
+
+def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: float) -> None:
+    """One dot per agent; a score left of the axis is written out beside an arrow."""
+    for marker, score in zip("o^", row.ours, strict=False):
+        if score is not None and low <= score <= high:
+            axes.plot(score, height, marker, color=BLUE, markersize=6, fillstyle="full" if marker == "o" else "none")
+        elif score is not None:
+            axes.annotate(
+                f"{score:.1f}",
+                (low, height),
+                (18, 0),
+                textcoords="offset points",
+                va="center",
+                color=BLUE,
+                arrowprops={"arrowstyle": "->", "color": BLUE, "linewidth": 1},
+            )
+
+
+def published(record: PublishedGames) -> Figure:
+    """Observed against predicted frequencies, each point with the number of its game."""
+    with _style():
+        figure = _figure(4.2, 4.2)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, zorder=1)
+        for k, game in enumerate(record.games):
+            for role, (shape, colour) in enumerate((("o", BLUE), ("s", VERMILION))):
+                predicted, observed = game.predicted[role], game.observed[role]
+                axes.plot(game.nash[role], observed, shape, color=FAINT, markersize=4, fillstyle="none", zorder=2)
+                axes.plot(predicted, observed, shape, color=colour, markersize=9.5, markeredgecolor="white", zorder=3)
+                axes.text(
+                    predicted,
+                    observed,
+                    str(k + 1),
+                    ha="center",
+                    va="center_baseline",
+                    color="white",
+                    fontsize=5.5,
+                    fontweight="bold",
+                    zorder=4,
+                )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_aspect("equal")
+        axes.set_xlabel(rf"predicted frequency, $\beta$ = {record.beta:g} for all")
+        axes.set_ylabel("observed frequency")
+        axes.text(0.30, 0.10, "row plays up", color=BLUE, fontweight="bold")
+        axes.text(0.47, 0.86, "column plays left", color=VERMILION, fontweight="bold", ha="center")
+        axes.plot(0.66, 0.175, "o", color=FAINT, markersize=4, fillstyle="none")
+        axes.plot(0.685, 0.175, "s", color=FAINT, markersize=4, fillstyle="none")
+        axes.text(0.71, 0.175, "Nash equilibrium", va="center_baseline", color="#7F7F7F")
+        distances = (
+            f"mean squared distance\n{record.mean_squared_distance:.4f} logit, "
+            f"{record.nash_mean_squared_distance:.4f} Nash"
+        )
+        axes.text(0.97, 0.04, distances, ha="right", va="bottom")
+    return figure
+
+
+PICTURES = {
+    "fig3": figure_3,
+    "fig4": figure_4,
+    "one-step": one_step,
+    "pursuit-scores": pursuit_scores,
+    "grid-table": grid_table,
+}
+
+
+def reproduction(record: Reproduction) -> Figure:
+    """Draw the picture that belongs to a reproduction."""
+    return PICTURES[record.name](record)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- branches
+
+
+def branch(path: Path, state: tuple[int, ...]) -> Figure:
+    """Policies at a state along the branch, one panel per agent; folds are ringed.
+
+    A stationary branch is drawn through its folds, as the curve that it is; over a horizon there is one point per beta.
+    """
+    game = path[0].game
+    agents = [i for i in range(game.number_of_agents) if game.action_counts[i] > 1]
+    with _style():
+        figure = _figure(min(3.3 * len(agents) + 0.4, 10), 2.9)
+        panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
+        for axes, i in zip(panels, agents, strict=True):
+            draw_branch(axes, path, i, state)
+            axes.set_title(game.agents[i])
+        panels[0].set_ylabel("probability")
+        if game.number_of_states > 1:
+            figure.suptitle(f"at {game.state_name(state)}", fontsize=9)
+    return figure
+
+
+def draw_branch(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> None:
+    """Draw one agent's policy at a state along the branch, with the actions' names at the ends of the curves."""
+    game = path[0].game
+    betas, play = _curve(path, agent, state)
+    legal = np.flatnonzero(np.broadcast_to(game.legal[agent], (*game.state_shape, game.action_counts[agent]))[state])
+    axes.set_ylim(-0.02, 1.02)
+    axes.set_xlim(0 if min(path.betas) < 0.1 * max(path.betas) else min(path.betas), max(path.betas))
+    axes.set_xlabel(r"precision $\beta$")
+    axes.yaxis.set_major_locator(MultipleLocator(0.25))
+    ends: list[tuple[float, str, str]] = []
+    for k, action in enumerate(legal):
+        colour = COLOURS[k % len(COLOURS)]
+        axes.plot(betas, play[:, action], color=colour, linestyle=DASHES[k % 4], solid_capstyle="round")
+        for fold in path.folds:
+            p = fold.policy[agent][state][action]
+            axes.plot(fold.beta, p, "o", color=colour, fillstyle="none", markersize=6, markeredgewidth=1.2)
+        ends.append((float(play[-1, action]), game.actions[agent][action], colour))
+    for fork in path.bifurcations:
+        axes.plot(fork.beta, -0.02, "^", color=INK, markersize=5, clip_on=False)
+    _label_ends(axes, ends, float(betas[-1]), gap=0.07)
+
+
+def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Betas and policies (points, A_i) to draw through."""
+    if path.curve:
+        points = [(beta, policy[agent][state]) for beta, policy in path.curve]
+        last = path.passes[int(np.argmax(path.betas))][0]
+        # The curve goes on past the largest beta in no case; it may end a little before.
+        if points[-1][0] < max(path.betas):
+            points.append((max(path.betas), last.policy[agent][state]))
+    else:
+        order = np.argsort(path.betas, kind="stable")
+        time = () if path[0].horizon is None else (0,)
+        points = [(path.betas[k], path[k].policy[agent][(*time, *state)]) for k in order]
+    return np.array([beta for beta, _ in points]), np.stack([play for _, play in points])
+
+
+# ---------------------------------------------------------------------- policies
+
+
+def policy(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
+    """Everyone's policy at a state: on the map where the game has one, as bars elsewhere."""
+    game = solution.game
+    if len(game.coordinates) == game.number_of_agents == len(game.state_shape):
+        return policy_map(solution, state, time)
+    return policy_bars(solution, state, time)
+
+
+def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
+    """Everyone's policy at a state as bars, one panel per agent."""
+    game = solution.game
+    with _style():
+        figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10), 2.6)
+        panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
+        for i, axes in enumerate(panels):
+            play = _play(solution, i, state, time)
+            legal = _legal(game, i, state)
+            names = [game.actions[i][a] for a in legal]
+            bars = axes.bar(range(len(legal)), play[legal], 0.7, color=COLOURS[i % len(COLOURS)])
+            axes.bar_label(bars, [f"{p:.3f}".lstrip("0") for p in play[legal]], fontsize=7, padding=2)
+            axes.set_xticks(range(len(legal)), names, rotation=90 if len(legal) > 6 else 0)
+            axes.tick_params(axis="x", length=0)
+            axes.set_title(game.agents[i])
+        panels[0].set_ylim(0, 1.05)
+        panels[0].set_ylabel("probability")
+        if game.number_of_states > 1:
+            figure.suptitle(_where(solution, state, time), fontsize=9)
+    return figure
+
+
+def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
+    """Everyone's policy at a state on the map: arrows as wide as moves are probable, rings for staying.
+
+    Raises
+    ------
+    ParameterError
+        If the game has no coordinates for every agent.
+    """
+    game = solution.game
+    if len(game.coordinates) != game.number_of_agents or len(game.state_shape) != game.number_of_agents:
+        raise ParameterError(f"{game.name or 'this game'} has no map: its agents have no coordinates")
+    with _style():
+        places = np.concatenate(game.coordinates)
+        width, height = np.ptp(places, axis=0) + 1
+        scale = min(1.25, 7.0 / width, 7.0 / height)
+        figure = _figure(max(2.6, scale * width), scale * height + 0.4)
+        axes = figure.subplots()
+        draw_map(axes, solution, state, time)
+        axes.set_title(_where(solution, state, time), fontsize=8.5)
+    return figure
+
+
+def draw_map(axes: Axes, solution: Solution, state: tuple[int, ...], time: int = 0) -> None:
+    """Draw the map, the agents at a state, and their policies there."""
+    game = solution.game
+    _draw_paths(axes, game)
+    here = [game.coordinates[i][state[i]] for i in range(game.number_of_agents)]
+    for i, agent in enumerate(game.agents):
+        # Agents on one cell stand around its centre.
+        together = [j for j, place in enumerate(here) if np.array_equal(place, here[i])]
+        turn = 2 * math.pi * together.index(i) / len(together)
+        shift = 0.0 if len(together) == 1 else 0.17
+        centre = here[i] + shift * np.array([math.cos(turn), -math.sin(turn)])
+        _draw_agent(axes, solution, i, agent, state, time, centre, small=len(together) > 1)
+    places = np.concatenate(game.coordinates)
+    (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
+    axes.set_xlim(left - 0.5, right + 0.5)
+    axes.set_ylim(bottom + 0.5, top - 0.5)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+def _draw_agent(
+    axes: Axes,
+    solution: Solution,
+    i: int,
+    name: str,
+    state: tuple[int, ...],
+    time: int,
+    centre: np.ndarray,
+    *,
+    small: bool,
+) -> None:
+    game = solution.game
+    colour, radius = COLOURS[i % len(COLOURS)], 0.10 if small else 0.14
+    play = _play(solution, i, state, time)
+    own = game.coordinates[i][state[i]]
+    for action in _legal(game, i, state):
+        p = float(play[action])
+        target = game.coordinates[i][_successor(game, i, state, action, solution, time)]
+        step = target - own
+        length = float(np.hypot(*step))
+        if length == 0:
+            axes.add_patch(
+                Circle((centre[0], centre[1]), radius + 0.045, fill=False, color=colour, linewidth=7 * p, alpha=0.55)
+            )
+            axes.text(
+                centre[0] + 0.17, centre[1] + 0.22, f"{p:.2f}".lstrip("0"), color=colour, fontsize=7.5, ha="left",
+                va="center",
+            )  # fmt: skip
+            continue
+        unit = step / length
+        begin, end = centre + (radius + 0.02) * unit, centre + max(0.62, length - 0.38) * unit
+        axes.add_patch(
+            FancyArrowPatch(
+                (begin[0], begin[1]),
+                (end[0], end[1]),
+                arrowstyle=f"simple,tail_width={0.5 + 11 * p},head_width={3 + 16 * p},head_length={3 + 9 * p}",
+                shrinkA=0,
+                shrinkB=0,
+                color=colour,
+                alpha=0.8,
+                linewidth=0,
+            )
+        )
+        side = np.array([-unit[1], unit[0]])
+        beside = centre + 0.40 * unit + (0.105 + 0.08 * p) * (side if side[1] <= 0 else -side)
+        axes.text(beside[0], beside[1], f"{p:.2f}".lstrip("0"), color=colour, fontsize=7.5, ha="center", va="center")
+    axes.add_patch(Circle((centre[0], centre[1]), radius, color=colour, linewidth=0, zorder=3))
+    axes.text(
+        centre[0], centre[1], name if len(name) <= 3 else name[0].upper(), color="white", fontsize=6.5 if small else 8,
+        fontweight="bold", ha="center", va="center_baseline", zorder=4,
+    )  # fmt: skip
+
+
+def _draw_paths(axes: Axes, game: MarkovGame) -> None:
+    """Cells as dots, joined where someone can go from one to the other."""
+    drawn: set[tuple[tuple[float, float], tuple[float, float]]] = set()
+    for i, places in enumerate(game.coordinates):
+        for a, b in _moves(game, i):
+            ends = sorted([tuple(map(float, places[a])), tuple(map(float, places[b]))])
+            drawn.add((ends[0], ends[1]))  # type: ignore[arg-type]
+    for (x0, y0), (x1, y1) in sorted(drawn):
+        axes.plot([x0, x1], [y0, y1], color="#E3E3E3", linewidth=2.2, zorder=0, solid_capstyle="round")
+    spots = np.unique(np.concatenate(game.coordinates), axis=0)
+    axes.plot(spots[:, 0], spots[:, 1], "o", color="#D0D0D0", markersize=5, zorder=0.5)
+
+
+def _moves(game: MarkovGame, i: int) -> Iterator[tuple[int, int]]:
+    """Pairs of cells between which agent i can move."""
+    if isinstance(game.dynamics, Independent):
+        successors, chances = game.dynamics.successors[i], game.dynamics.probabilities[i]
+        own = np.arange(successors.shape[0])[:, None, None]
+        for a, _, b in np.argwhere((successors != own) & (chances > 0)):
+            action, branch = _, b
+            yield int(a), int(successors[a, action, branch])
+        return
+    states = np.indices(game.state_shape)[i].reshape(game.state_shape + (1,) * (game.number_of_agents + 1))
+    there = np.unravel_index(game.dynamics.successors, game.state_shape)[i]
+    moved = (there != states) & (game.dynamics.probabilities > 0)
+    pairs = np.stack([np.broadcast_to(states, there.shape)[moved], there[moved]], axis=1)
+    for a, b in np.unique(pairs, axis=0):
+        yield int(a), int(b)
+
+
+def _successor(game: MarkovGame, i: int, state: tuple[int, ...], action: int, solution: Solution, time: int) -> int:
+    """Where an action most probably leads agent i, if it leads away with at least a chance in twenty."""
+    chances = np.zeros(game.state_shape[i])
+    if isinstance(game.dynamics, Independent):
+        successors, weights = (t[i][state[i], action] for t in (game.dynamics.successors, game.dynamics.probabilities))
+        np.add.at(chances, successors, weights)
+    else:
+        weights = game.dynamics.probabilities[state]
+        cells = np.unravel_index(game.dynamics.successors[state], game.state_shape)[i]
+        for j in range(game.number_of_agents):
+            play = np.eye(game.action_counts[i])[action] if j == i else _play(solution, j, state, time)
+            weights = weights * play.reshape((-1,) + (1,) * (weights.ndim - j - 1))
+        np.add.at(chances, cells.reshape(-1), weights.reshape(-1))
+    away = chances.copy()
+    away[state[i]] = 0.0
+    return int(away.argmax()) if away.max() >= 0.05 else state[i]
+
+
+def _play(solution: Solution, i: int, state: tuple[int, ...], time: int) -> np.ndarray:
+    return solution.policy[i][state] if solution.horizon is None else solution.policy[i][(time, *state)]
+
+
+def _legal(game: MarkovGame, i: int, state: tuple[int, ...]) -> np.ndarray:
+    return np.flatnonzero(np.broadcast_to(game.legal[i], (*game.state_shape, game.action_counts[i]))[state])
+
+
+def _where(solution: Solution, state: tuple[int, ...], time: int) -> str:
+    when = "" if solution.horizon is None else f", decision {time} of 0..{solution.horizon - 1}"
+    return f"{solution.game.name or 'policies'}\nat {solution.game.state_name(state)}{when}"
