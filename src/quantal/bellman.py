@@ -79,9 +79,7 @@ def sweep(
     """
     agents = range(model.number_of_agents)
     if not isinstance(model.moves, OwnMoves):
-        policies = tuple(logit.policy(beta[i] * q[i], model.legal[i]) for i in agents)
-        values = tuple(logit.value(rule, beta[i], q[i], policies[i], model.legal[i]) for i in agents)
-        return backup(model, discount, policies, values)
+        return backup(model, discount, *read_q(model, rule, beta, q))
     cut = _cut(model)
     chosen = [_choose(model, cut, rule, i, beta[i], q[i]) for i in agents]
     weights, scales, values = zip(*chosen, strict=True)
@@ -235,6 +233,15 @@ def expected_next(
     if isinstance(moves, JointMoves):
         return _over_branches(value[moves.successors] * moves.probabilities)
     return _gathered(moves, 0, value)
+
+
+def read_q(
+    model: Model, rule: ValueRule, beta: Float[Array, "M"], q: tuple[Float[Array, "..."], ...]
+) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
+    """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
+    policies = tuple(logit.policy(b * qi, m) for b, qi, m in zip(beta, q, model.legal, strict=True))
+    values = tuple(logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True))
+    return policies, values
 
 
 # ------------------------------------------------------------------ any dynamics

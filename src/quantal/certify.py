@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array
 
 from quantal import logit, stage
-from quantal.bellman import backup, payoffs_at, read_q, sweep
+from quantal.bellman import backup, payoffs_at, sweep
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.iterate import gap
@@ -306,7 +306,7 @@ def _finite(model: Model, asked: Request, solution: Solution):
         # What this stage adds to the error it inherits: through payoffs, then through its own fixed point.
         inherited = float(discount.max()) * slope * error
         error = (worst + inherited) / (1 - here) if here < 1 else np.inf
-        policies, ahead = read_q(model, asked.value, beta, q)
+        policies, ahead = logit.read(asked.value, beta, q, model.legal)
         slope = max(
             float(value_slope(asked.value, b, qi, pi, m).max())
             for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True)
@@ -319,7 +319,7 @@ def _stationary(model: Model, asked: Request, solution: Solution):
     beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
     q = _engine_q(model, solution, None)
     residual, through_values = _stationary_facts(model, asked.value, beta, discount, q)
-    _, values = read_q(model, asked.value, beta, q)
+    _, values = logit.read(asked.value, beta, q, model.legal)
     norm = 0.0
     flat = np.concatenate([np.asarray(b).reshape(b.shape[0], -1) for b in through_values])
     for states in _chunks(model):
@@ -334,7 +334,7 @@ def _stationary(model: Model, asked: Request, solution: Solution):
 def _stationary_facts(model: Model, rule: ValueRule, beta: Array, discount: Array, q: tuple[Array, ...]):
     """The residual, and per agent the row sums through its own values, [A_i, *states]."""
     residual = gap(q, sweep(model, rule, beta, discount, q), model.legal, cells=0)
-    policies, _ = read_q(model, rule, beta, q)
+    policies, _ = logit.read(rule, beta, q, model.legal)
     slopes = tuple(value_slope(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True))
     rows = backup(model.without_rewards(), discount, policies, slopes)
     return residual, tuple(jnp.where(m, r, 0.0) for r, m in zip(rows, model.legal, strict=True))

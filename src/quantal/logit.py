@@ -70,6 +70,20 @@ def value(
     return top + jnp.log(_fold(jnp.add, weights)) / beta
 
 
+def read(
+    rule: ValueRule,
+    beta: Float[Array, "M"],
+    q: tuple[Float[Array, "..."], ...],
+    legal: tuple[Bool[Array, "..."], ...],
+) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
+    """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
+    policies = tuple(policy(b * qi, mask) for b, qi, mask in zip(beta, q, legal, strict=True))
+    values = tuple(
+        value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True)
+    )
+    return policies, values
+
+
 def _fold(combine: Callable[[Array, Array], Array], terms: list[Array]):
     """Combine a few arrays pairwise, unrolled: XLA fuses this into one pass over the states."""
     result = terms[0]

@@ -33,7 +33,7 @@ from jaxtyping import Array, Float
 
 from quantal import arclength, logit, stage
 from quantal.arclength import Linearised
-from quantal.bellman import backup_one, joint_payoffs, marginal, read_q, sweep
+from quantal.bellman import backup_one, joint_payoffs, marginal, sweep
 from quantal.iterate import fixed_point, gap
 from quantal.layout import DenseMoves, Model
 from quantal.logit import ValueRule
@@ -358,7 +358,7 @@ def iterate(
     )
     residual = residual_of(model, rule, beta, discount, done.q)
     none = jnp.int32(0)
-    policies, values = read_q(model, rule, beta, done.q)
+    policies, values = logit.read(rule, beta, done.q, model.legal)
     return Found(
         done.q, policies, values, residual, done.steps, done.trace, jnp.bool_(False), none, none, jnp.zeros((0, 1))
     )
@@ -392,7 +392,7 @@ def read_point(curve: StationaryCurve, y: Array, t: Array) -> Found:
     q = curve.q_values(y, t[0])
     beta = t[0] * curve.beta
     residual = residual_of(curve.model, curve.rule, beta, curve.discount, q)
-    policies, values = read_q(curve.model, curve.rule, beta, q)
+    policies, values = logit.read(curve.rule, beta, q, curve.model.legal)
     none = jnp.int32(0)
     return Found(q, policies, values, residual, none, jnp.zeros(0), jnp.bool_(True), none, none, y)
 
