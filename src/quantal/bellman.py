@@ -140,9 +140,7 @@ def backup_one(
     return _backup(model, discount, (i,), policies, (value,))[0]
 
 
-def joint_payoffs(
-    model: Model, discount: Float[Array, "M"], i: int, value: Float[Array, "*s"]
-) -> Float[Array, "..."]:
+def joint_payoffs(model: Model, discount: Float[Array, "M"], i: int, value: Float[Array, "*s"]) -> Float[Array, "..."]:
     """u_i(x, a) = R_i(x, a) + discount_i E V_i(x'), written out: [A_1, ..., A_M, *states].
 
     Parameters
@@ -224,9 +222,7 @@ def marginal(
     return u
 
 
-def expected_next(
-    moves: OwnMoves | JointMoves | DenseMoves, value: Float[Array, "*s"]
-) -> Float[Array, "..."]:
+def expected_next(moves: OwnMoves | JointMoves | DenseMoves, value: Float[Array, "*s"]) -> Float[Array, "..."]:
     """E[ V(x') | x, a ] for every joint action: [A_1, ..., A_M, *states]."""
     if isinstance(moves, DenseMoves):
         return moves.matrix @ value
@@ -330,7 +326,9 @@ def _contracted(model: Model, cut: int, wanted: tuple[int, ...], weights, scales
 
     def contract(weights, scales, ahead):
         return tuple(
-            _settled(model, _contract(model, cut, i, weights, scales, v, inline) + _reward(model, cut, i, weights, scales))
+            _settled(
+                model, _contract(model, cut, i, weights, scales, v, inline) + _reward(model, cut, i, weights, scales)
+            )
             for i, v in zip(wanted, ahead, strict=True)
         )
 
@@ -448,9 +446,7 @@ def _own_next_at(moves: OwnMoves, value: Array, place: Sequence[Array], shape: t
         return table[:, place[j]].reshape((1,) * j + (table.shape[0],) + (1,) * (agents - 1 - j) + (-1,))
 
     def term(branch: Sequence[int] | Array) -> Array:
-        flat = _sum(
-            math.prod(shape[j + 1 :]) * along(j, moves.successors[j][:, branch[j]]) for j in range(agents)
-        )
+        flat = _sum(math.prod(shape[j + 1 :]) * along(j, moves.successors[j][:, branch[j]]) for j in range(agents))
         chances = [along(j, p[:, branch[j]]) for j, p in enumerate(moves.probabilities) if p is not None]
         return reduce(mul, chances, value[flat])
 

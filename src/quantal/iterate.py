@@ -28,8 +28,8 @@ class Iterated(NamedTuple):
     """|Q - T(Q)| of the undamped map at `q`, per cell."""
     steps: Int[Array, ""]
     """Applications of the map."""
-    trace: Float[Array, " max_steps"]
-    """Largest residual before each step; NaN for steps not taken."""
+    trace: Float[Array, " looks"]
+    """Largest residual at each application, [max_steps + 1]; NaN for those not made."""
 
 
 def gap(q: State, image: State, legal: tuple[Bool[Array, "..."], ...], cells: int) -> Float[Array, "*cells"]:
@@ -73,36 +73,35 @@ def fixed_point(
     tol
         Accepted residual of the undamped map.
     max_steps
-        Most applications of the map.
+        Most moves: the map is applied once more, to see where the last one led.
     cells
         How many trailing axes are solved one by one (0: the whole game is one cell).
     memory
         Depth of Anderson acceleration; 0 for none. Needs cells = 0.
     """
-    trace = jnp.full(max_steps, jnp.nan)
-    image = step(q)
-    start = gap(q, image, legal, cells)
-    history = _History.empty(q, memory)
+    # One application of the map in the program, because compiling is waited for: the loop looks first, then moves,
+    # and in its last round only looks.
 
-    def running(carry: Any):
-        _, _, residual, count, _, _ = carry
-        return (residual > tol).any() & (count < max_steps)
+    def running(carry: Any) -> Array:
+        _, residual, count, _, _ = carry
+        return (residual > tol).any() & (count <= max_steps)
 
-    def body(carry: Any):
-        q, image, residual, count, trace, history = carry
-        trace = trace.at[count].set(residual.max())
+    def body(carry: Any) -> Any:
+        q, _, count, trace, history = carry
+        image = step(q)
+        residual = gap(q, image, legal, cells)
         if memory:
             new, history = history.mix(q, image, damping)
         else:
             new = tuple(a + damping * (b - a) for a, b in zip(q, image, strict=True))
-        if cells:
-            # Cells that have converged stay as they are: nothing is gained and rounding could push them out.
-            done = residual <= tol
-            new = tuple(jnp.where(done, a, n) for a, n in zip(q, new, strict=True))
-        image = step(new)
-        return new, image, gap(new, image, legal, cells), count + 1, trace, history
+        # Cells that have converged stay as they are: nothing is gained and rounding could push them out.
+        move = (residual > tol) & (count < max_steps)
+        q = tuple(jnp.where(move, n, a) for a, n in zip(q, new, strict=True))
+        return q, residual, count + 1, trace.at[count].set(residual.max()), history
 
-    q, _, residual, steps, trace, _ = lax.while_loop(running, body, (q, image, start, jnp.int32(0), trace, history))
+    shape = q[0].shape[q[0].ndim - cells :] if cells else ()
+    start = (q, jnp.full(shape, jnp.inf), jnp.int32(0), jnp.full(max_steps + 1, jnp.nan), _History.empty(q, memory))
+    q, residual, steps, trace, _ = lax.while_loop(running, body, start)
     return Iterated(q, residual, steps, trace)
 
 

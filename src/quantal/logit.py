@@ -78,9 +78,7 @@ def read(
 ) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
     """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
     policies = tuple(policy(b * qi, mask) for b, qi, mask in zip(beta, q, legal, strict=True))
-    values = tuple(
-        value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True)
-    )
+    values = tuple(value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True))
     return policies, values
 
 

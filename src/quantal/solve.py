@@ -204,7 +204,7 @@ def _finite_solution(game: MarkovGame, asked: Request, records: list[backward.St
     agents, shape = range(game.number_of_agents), game.state_shape
     legal = [np.broadcast_to(mask, (*shape, mask.shape[-1])) for mask in game.legal]
     q = tuple(np.stack([np.where(legal[i], to_public(r.q[i], shape), np.nan) for r in records]) for i in agents)
-    policy = tuple(np.stack([to_public(np.exp(r.log_policy[i]), shape) for r in records]) for i in agents)
+    policy = tuple(np.stack([to_public(r.policy[i], shape) for r in records]) for i in agents)
     values = tuple(np.stack([r.value[i].reshape(shape) for r in records]) for i in agents)
     residuals = np.stack([r.residual.reshape(shape) for r in records])
     if asked.horizon is None:

@@ -278,8 +278,6 @@ class StageAnswer(NamedTuple):
 
     z: tuple[np.ndarray, ...]
     """Centred logits [A_i, S]."""
-    residual: np.ndarray
-    """|Q - U(Q)|, undamped, per state."""
     unique: np.ndarray
     """Proved unique, per state."""
     traced: np.ndarray
@@ -309,6 +307,8 @@ TRACE_ITERATIONS = 5_000
 NEWTON_ITERATIONS = 30
 NEAR_ITERATIONS = 3
 """Newton iterations from an extrapolated point, before a state is traced instead."""
+CLOSE = 1e-7
+"""A last correction of Newton's method below this has converged."""
 SQUARED = 1e-8
 """After a correction this small the next would be its square, below rounding."""
 BLOCK = 96
@@ -348,13 +348,12 @@ def _picard(
     tol: Array | float,
     max_steps: int,
 ):
-    """Equation (14) per state; returns the iteration, and the logits of one more response."""
-    q = expected_payoffs(u, policies_of(z, legal))
+    """Equation (14) per state, from the play that logits z describe."""
+    q = tuple(zi / jnp.maximum(b, 1e-300) for zi, b in zip(z, beta, strict=True))
     done = fixed_point(
         lambda x: respond(u, beta, x, legal), q, legal, damping=damping, tol=tol, max_steps=max_steps, cells=1
     )
-    z = logits_of(done.q, beta, legal)
-    return done, z, residual(u, beta, z, legal)
+    return done, logits_of(done.q, beta, legal)
 
 
 def _pick(u: Payoffs, legal: Legal, index: Int[Array, " n"]) -> tuple[Payoffs, Legal]:
@@ -373,8 +372,7 @@ def _follow(u: Payoffs, beta: Float[Array, "M"], legal: Legal, index: Int[Array,
     y = jnp.zeros((sum(curve.counts), index.shape[0]))
     track = arclength.begin(y, jnp.zeros(y.shape[1]))
     track, count = arclength.advance(curve, track, jnp.ones(y.shape[1]), iterations=TRACE_ITERATIONS)
-    z = split(track.last.y, curve.counts)
-    return z, residual(u, beta, z, legal), track.arrived, track.folds, track.bifurcations, count
+    return split(track.last.y, curve.counts), track.arrived, track.folds, track.bifurcations, count
 
 
 @partial(quick_jit, static_argnames="most")
@@ -408,9 +406,9 @@ def _newton(
     start = y
     # Nothing to do where the start solves the game already (interpolated starts often do).
     size = jnp.where(residual(u, beta, z, legal) <= tol, 0.0, jnp.inf)
-    y, _, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
-    z = split(y, curve.counts)
-    return z, residual(u, beta, z, legal), curve.size(y - start, curve.metric(y)), count
+    y, size, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
+    moved = curve.size(y - start, curve.metric(y))
+    return split(y, curve.counts), size <= CLOSE, moved, count
 
 
 def solve_stage(
@@ -453,42 +451,43 @@ def solve_stage(
     traced, lost = np.zeros(states, dtype=bool), np.zeros(states, dtype=bool)
     steps, folds, bifurcations, trace = 0, 0, 0, np.zeros(0)
     answer = [np.array(x) for x in z]
-    left = np.full(states, np.inf)
+    settled = np.zeros(states, dtype=bool)
 
     if near is not None:
         everyone = np.arange(states)
-        found, r, moved, count = _newton(u, beta, legal, everyone, near, tol, most=NEAR_ITERATIONS)
-        _scatter(answer, left, everyone, found, r)
-        traced = (np.array(moved) <= arclength.FIRST_CORRECTION) & (left <= tol)
+        found, close, moved, count = _newton(u, beta, legal, everyone, near, tol, most=NEAR_ITERATIONS)
+        _scatter(answer, everyone, found)
+        traced = settled = np.array(close) & (np.array(moved) <= arclength.FIRST_CORRECTION)
         steps += int(count)
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
-        done, found, r = _picard(u, beta, legal, z, how.damping, tol, most)
+        # A little below the tolerance, because what is reported is the response to where the iteration stopped.
+        done, found = _picard(u, beta, legal, z, how.damping, 0.25 * tol, most)
         steps, trace = int(done.steps), np.array(done.trace)[: int(done.steps)]
-        left = np.maximum(np.array(r), np.array(done.residual))
+        settled = np.array(done.residual) <= 0.25 * tol
         answer = [np.array(x) for x in found]
     if how.method == "newton":
-        for rows, found, r, _, count in _in_blocks(
+        for rows, found, _, _, count in _in_blocks(
             lambda index: _newton(
                 u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS
             ),
-            left > tol,
+            ~settled,
             bound,
         ):
-            _scatter(answer, left, rows, found, r)
+            _scatter(answer, rows, found)
             steps += int(count)
     if how.method == "continuation" or how.method == "auto":
-        wanted = ~(unique | traced) | (left > tol) if how.method == "auto" else np.ones(states, dtype=bool)
-        for rows, found, r, arrived, f, b, count in _in_blocks(
+        wanted = ~(unique | traced) | ~settled if how.method == "auto" else np.ones(states, dtype=bool)
+        for rows, found, arrived, f, b, count in _in_blocks(
             lambda index: _follow(u, beta, legal, index), wanted, bound
         ):
-            _scatter(answer, left, rows, found, r)
+            _scatter(answer, rows, found)
             traced[rows] = np.array(arrived)[: rows.size]
             lost[rows] = ~traced[rows]
             steps += int(count)
             folds += int(np.array(f)[: rows.size].sum())
             bifurcations += int(np.array(b)[: rows.size].sum())
-    return StageAnswer(tuple(answer), left, unique, traced, lost, steps, folds, bifurcations, trace)
+    return StageAnswer(tuple(answer), unique, traced, lost, steps, folds, bifurcations, trace)
 
 
 def _in_blocks(task: Callable, wanted: np.ndarray, hardness: np.ndarray) -> Iterator[tuple]:
@@ -505,7 +504,6 @@ def _in_blocks(task: Callable, wanted: np.ndarray, hardness: np.ndarray) -> Iter
     yield from pending
 
 
-def _scatter(answer: list[np.ndarray], left: np.ndarray, rows: np.ndarray, found: tuple[Array, ...], r: Array) -> None:
+def _scatter(answer: list[np.ndarray], rows: np.ndarray, found: tuple[Array, ...]) -> None:
     for a, f in zip(answer, found, strict=True):
         a[:, rows] = np.array(f)[:, : rows.size]
-    left[rows] = np.array(r)[: rows.size]

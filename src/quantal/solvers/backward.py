@@ -20,6 +20,7 @@ from jaxtyping import Array
 
 from quantal import logit, stage
 from quantal.bellman import payoffs_at
+from quantal.iterate import gap
 from quantal.layout import Model
 from quantal.logit import ValueRule
 from quantal.precision import quick_jit
@@ -34,7 +35,7 @@ class StageRecord:
 
     time: int
     q: tuple[np.ndarray, ...]
-    log_policy: tuple[np.ndarray, ...]
+    policy: tuple[np.ndarray, ...]
     value: tuple[np.ndarray, ...]
     residual: np.ndarray
     unique: np.ndarray
@@ -72,14 +73,11 @@ def legal_at(model: Model, states: Array):
 
 @partial(quick_jit, static_argnames="rule")
 def _read(u: tuple[Array, ...], beta: Array, legal: tuple[Array, ...], z: tuple[Array, ...], rule: ValueRule):
-    """Q, log pi and V of a solved stage: Q = E_{softmax z}[u], then policy and value from Q itself."""
+    """Q, pi, V and the undamped residual of a solved stage: Q = E_{softmax z}[u], all else from Q itself."""
     q = stage.expected_payoffs(u, stage.policies_of(z, legal))
-    logs, values = [], []
-    for b, qi, mask in zip(beta, q, legal, strict=True):
-        log = logit.log_policy(b * qi, mask)
-        logs.append(log)
-        values.append(logit.value(rule, b, qi, jnp.exp(log), mask))
-    return q, tuple(logs), tuple(values)
+    policies = stage.policies_of(tuple(b * qi for b, qi in zip(beta, q, strict=True)), legal)
+    values = tuple(logit.value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True))
+    return q, policies, values, gap(q, stage.expected_payoffs(u, policies), legal, cells=1)
 
 
 def solve(
@@ -149,10 +147,10 @@ def _join(time: int, pieces: list[tuple[int, Any, Any]], states: int) -> StageRe
     return StageRecord(
         time=time,
         q=tuple(lay([np.asarray(read[0][i]) for _, _, read in pieces]) for i in range(agents)),
-        log_policy=tuple(lay([np.asarray(read[1][i]) for _, _, read in pieces]) for i in range(agents)),
+        policy=tuple(lay([np.asarray(read[1][i]) for _, _, read in pieces]) for i in range(agents)),
         value=tuple(lay([np.asarray(read[2][i]) for _, _, read in pieces]) for i in range(agents)),
         logits=tuple(lay([a.z[i] for a in answers]) for i in range(agents)),
-        residual=lay([a.residual for a in answers]),
+        residual=lay([np.asarray(read[3]) for _, _, read in pieces]),
         unique=lay([a.unique for a in answers]),
         traced=lay([a.traced for a in answers]),
         lost=lay([a.lost for a in answers]),
