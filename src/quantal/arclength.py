@@ -48,6 +48,16 @@ START_CORRECTIONS = 60
 """Newton iterations that finding the first point may take."""
 LOOSE = 1e-3
 """On the way, a point is good enough when the last correction is below this (Newton squares it)."""
+RESOLUTION = 1e-3
+"""A change of the determinant's sign is believed in, as a bifurcation, only over a step as short as this."""
+CROSSING = 0.05
+"""The step that is then taken over it: close to a bifurcation Newton's method is at a loss."""
+NEARER = 1e-3
+"""A point is this much nearer to the curve than to the point before: else its tangent tells nothing."""
+PACE = 0.5
+"""Most that t may change by in a step, relative to t: a flat stretch would hide pairs of bifurcations."""
+FIRST_PACE = 0.1
+"""Added to t there: the first step has no t to be measured against."""
 PARAMETER_WEIGHT = 1.0
 """Weight of dt^2 in the metric of arclength."""
 
@@ -109,6 +119,10 @@ class Track(NamedTuple):
     failed: Bool[Array, " B"]
     folds: Int[Array, " B"]
     bifurcations: Int[Array, " B"]
+    wall: Float[Array, " B"]
+    """How far ahead a step changed the determinant's sign; infinite where none did."""
+    crossing: Bool[Array, " B"]
+    """A bifurcation lies ahead: the determinant may change its sign."""
     points: Int[Array, " B"]
 
 
@@ -142,6 +156,8 @@ def begin(y: Float[Array | np.ndarray, "N B"], t: Float[Array | np.ndarray, " B"
         failed=never,
         folds=none,
         bifurcations=none,
+        wall=np.inf * one,
+        crossing=never,
         points=none,
     )
 
@@ -160,7 +176,9 @@ def _passed(track: Track, end: Float[Array, " B"]) -> Bool[Array, " B"]:
 def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
     """Set (y, t) to the next guess, `step` along the curve, or on t = end if that comes first."""
     last, before = track.last, track.before
-    dt = last.forward * track.step / _speed(curve, last)
+    speed = _speed(curve, last)
+    step = jnp.minimum(track.step, PACE * (last.t + FIRST_PACE) * speed)
+    dt = last.forward * step / speed
     ahead = (end - last.t) * jnp.sign(dt) > 0
     passed = _passed(track, end)
     landing = passed | (ahead & (jnp.abs(end - last.t) <= jnp.abs(dt)))
@@ -185,6 +203,7 @@ def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
     fresh = jnp.zeros_like(track.size)
     return track._replace(
         y=y,
+        step=step,
         t=jnp.where(landing, end, last.t + dt),
         corrections=jnp.zeros_like(track.corrections),
         size=fresh,
@@ -221,7 +240,8 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
         (weights * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT
     )
     forward = jnp.where((cosine < 0) & ~track.starting, -1.0, 1.0)
-    good_enough = size <= jnp.where(track.landing, tight, LOOSE)
+    tried = jnp.where(track.landing, jnp.minimum(track.step, jnp.abs(end - last.t) * speed), track.step)
+    good_enough = size <= jnp.where(track.landing, tight, jnp.minimum(LOOSE, NEARER * tried))
     # Near the solution rounding ends the contraction: a tiny step that no longer shrinks has converged too.
     rounding = 64 * jnp.finfo(size.dtype).eps * jnp.abs(track.y).max(axis=0)
     stalled = (size <= jnp.maximum(1e-9, rounding)) & ~first & (size > 0.5 * track.size)
@@ -235,8 +255,14 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     pace_after = last.forward * forward / jnp.sqrt((weights_after * at.drift**2).sum(axis=0) + PARAMETER_WEIGHT)
     moving = pace > STANDSTILL * track.pace
     slowing = jnp.where(moving & ~track.starting, (pace - pace_after) / pace, 0.0)
-    turning = converged & ((jnp.abs(cosine) < TURN) | (stride > 1.5 * STRIDE) | (slowing > SLOWING))
-    bad = ~track.starting & (straying | turning | (track.corrections > 8) | ((t < 0) & ~held))
+    # Where a landing was predicted to rounding there is nothing to doubt; at a bifurcation its tangent means nothing.
+    exact = track.landing & (first_size <= 1e-9)
+    turning = converged & ~exact & ((jnp.abs(cosine) < TURN) | (stride > 1.5 * STRIDE) | (slowing > SLOWING))
+    # Either another branch crosses here, or this one bends sharply and was left for a neighbour. Ever shorter steps
+    # tell: a bend comes out at last, a crossing is then stepped over with room to spare.
+    branched = converged & ~track.starting & (at.orientation * forward != last.orientation * last.forward)
+    leaping = branched & ~track.crossing
+    bad = ~track.starting & (straying | turning | leaping | (track.corrections > 8) | ((t < 0) & ~held))
     bad = bad | ~jnp.isfinite(cosine) | (track.starting & (track.corrections > START_CORRECTIONS))
     accept = converged & ~bad
 
@@ -250,12 +276,16 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     gain = jnp.minimum(gain, jnp.clip(0.5 * SLOWING / jnp.maximum(slowing, 1e-12), 0.4, GROWTH))
     gain = jnp.where(track.starting, 1.0, gain)
     folded = accept & (forward != last.forward)
-    branched = accept & ~track.starting & (at.orientation * forward != last.orientation * last.forward)
     step = jnp.where(accept, track.step * gain, jnp.where(bad, 0.5 * track.step, track.step))
     retreat = bad & _passed(track, end)
     # After a landing cut the step short, halving counts from the step actually tried.
-    tried = jnp.where(track.landing & ~retreat, jnp.minimum(track.step, jnp.abs(end - last.t) * speed), track.step)
-    step = jnp.where(bad, 0.5 * tried, step)
+    step = jnp.where(bad, 0.5 * jnp.where(retreat, track.step, tried), step)
+    # Bisect for the change of sign.
+    confirmed = leaping & (tried <= RESOLUTION)
+    wall = jnp.where(leaping, tried, jnp.where(accept, track.wall - tried, track.wall))
+    wall = jnp.where(accept & ((wall <= 0) | branched), jnp.inf, wall)
+    step = jnp.where(accept | leaping, jnp.minimum(step, jnp.maximum(0.5 * wall, RESOLUTION)), step)
+    step = jnp.where(confirmed, CROSSING, step)
     active = ~track.arrived & ~track.failed
 
     def pick(new_value: Array, old_value: Array, where: Array | bool):
@@ -277,7 +307,9 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
         arrived=track.arrived | (active & accept & track.landing),
         failed=track.failed | (active & ((step < 1e-9) | (bad & track.starting))),
         folds=track.folds + (folded & active),
-        bifurcations=track.bifurcations + (branched & active),
+        bifurcations=track.bifurcations + (branched & accept & active),
+        wall=pick(wall, track.wall, True),
+        crossing=pick((track.crossing | confirmed) & ~accept, track.crossing, True),
         points=track.points + (accept & active),
     )
 

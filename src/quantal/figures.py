@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
+from scipy.interpolate import PchipInterpolator
 
 from quantal.dynamics import Independent
 from quantal.errors import FileError, ParameterError
@@ -71,6 +72,8 @@ STYLE: dict[Any, Any] = {
     "mathtext.default": "regular",
 }
 FORMATS = (".png", ".svg", ".pdf")
+MARGIN = 0.4
+"""Around a map, in cells."""
 
 
 @contextmanager
@@ -271,9 +274,9 @@ def grid_table(record: GridTable) -> Figure:
     """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
     with _style():
         figure = _figure(7.2, 2.9)
-        left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+        left, right = figure.subplots(1, 2)
         rows = [row for row in record.comparisons if row.what.startswith("game I,")]
-        low, high = 29.25, 29.78
+        low, high = 29.3, 29.75
         left.axvline(29.6, color=INK, linewidth=1)
         left.annotate("paper 29.6", (29.6, 1), (3, 2), ("data", "axes fraction"), "offset points", va="bottom")
         for k, row in enumerate(rows):
@@ -281,10 +284,11 @@ def grid_table(record: GridTable) -> Figure:
         left.set_yticks(range(len(rows)), [_game_one_label(row) for row in rows])
         left.set_ylim(len(rows) - 0.5, -0.5)
         left.set_xlim(low, high)
+        left.xaxis.set_major_locator(MultipleLocator(0.1))
         left.tick_params(axis="y", length=0)
         left.grid(True, axis="y", color="#E6E6E6", linewidth=0.6)
         left.set_axisbelow(True)
-        left.set_xlabel("expected score of each agent")
+        left.set_xlabel("expected score, A (disc) and B (triangle)")
         left.set_title("Game I, sampled play", pad=14)
         horizons = np.array(record.horizons)
         right.axhspan(1.37 - record.standard_error, 1.37 + record.standard_error, color="#DDDDDD", linewidth=0)
@@ -298,20 +302,20 @@ def grid_table(record: GridTable) -> Figure:
         right.set_ylabel("expected score of either agent")
         right.set_title("Game II", pad=14)
         end = horizons[-1]
-        right.text(end, record.most_probable[-1] - 0.07, "most probable play", color=BLUE, ha="right", va="top")
-        right.text(end, record.sampled[-1] - 0.07, "sampled play", color=VERMILION, ha="right", va="top")
-        right.text(horizons[0], 1.42, "paper 1.37 ± its standard error", va="bottom")
+        right.text(end, record.most_probable[-1] - 0.12, "most probable play", color=BLUE, ha="right", va="top")
+        right.text(end, record.sampled[-1] - 0.18, "sampled play", color=VERMILION, ha="right", va="top")
+        right.text(horizons[0] - 0.2, 1.43, "paper 1.37 ± standard error", va="bottom")
     return figure
 
 
 def _game_one_label(row: Comparison) -> str:
-    _, size, *rules = [part.strip() for part in row.what.split(",")]
-    other = ", another equilibrium" if row.note.startswith("another") else ""
-    return f"{size}, {', '.join(rules[:-1]).replace('collisions ', '')}{other}"
+    _, size, rules, *more = [part.strip() for part in row.what.split(",")]
+    words = f"{size}, {rules.replace('collisions ', '')}" + (", no swaps" if len(more) > 1 else "")
+    return words + (" †" if row.note.startswith("another") else "")
 
 
 def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: float) -> None:
-    """One dot per agent; a score left of the axis is written out beside an arrow."""
+    """One mark per agent; a score left of the axis is written out beside an arrow."""
     for marker, score in zip("o^", row.ours, strict=False):
         if score is not None and low <= score <= high:
             axes.plot(score, height, marker, color=BLUE, markersize=6, fillstyle="full" if marker == "o" else "none")
@@ -333,38 +337,48 @@ def published(record: PublishedGames) -> Figure:
         figure = _figure(4.2, 4.2)
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, zorder=1)
-        for k, game in enumerate(record.games):
-            for role, (shape, colour) in enumerate((("o", BLUE), ("s", VERMILION))):
-                predicted, observed = game.predicted[role], game.observed[role]
-                axes.plot(game.nash[role], observed, shape, color=FAINT, markersize=4, fillstyle="none", zorder=2)
-                axes.plot(predicted, observed, shape, color=colour, markersize=9.5, markeredgecolor="white", zorder=3)
-                axes.text(
-                    predicted,
-                    observed,
-                    str(k + 1),
-                    ha="center",
-                    va="center_baseline",
-                    color="white",
-                    fontsize=5.5,
-                    fontweight="bold",
-                    zorder=4,
-                )
+        crowd = [(g.nash[role], g.observed[role]) for g in record.games for role in range(2)]
+        points = [(g.predicted[role], g.observed[role]) for g in record.games for role in range(2)]
+        for k, ((predicted, observed), (nash, _)) in enumerate(zip(points, crowd, strict=True)):
+            shape, colour = (("o", BLUE), ("s", VERMILION))[k % 2]
+            axes.plot(nash, observed, shape, color=FAINT, markersize=4, fillstyle="none", zorder=2)
+            axes.plot(predicted, observed, shape, color=colour, markersize=5, markeredgecolor="white", zorder=3)
+        names = [str(k // 2 + 1) for k in range(len(points))]
+        for (x, y), name, k in zip(_beside(points, crowd), names, range(len(points)), strict=True):
+            axes.text(x, y, name, color=(BLUE, VERMILION)[k % 2], fontsize=7, ha="center", va="center")
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")
         axes.set_xlabel(rf"predicted frequency, $\beta$ = {record.beta:g} for all")
         axes.set_ylabel("observed frequency")
-        axes.text(0.30, 0.10, "row plays up", color=BLUE, fontweight="bold")
-        axes.text(0.47, 0.86, "column plays left", color=VERMILION, fontweight="bold", ha="center")
-        axes.plot(0.66, 0.175, "o", color=FAINT, markersize=4, fillstyle="none")
-        axes.plot(0.685, 0.175, "s", color=FAINT, markersize=4, fillstyle="none")
-        axes.text(0.71, 0.175, "Nash equilibrium", va="center_baseline", color="#7F7F7F")
+        axes.text(0.30, 0.13, "● row plays up", color=BLUE)
+        axes.text(0.36, 0.85, "■ column plays left", color=VERMILION, ha="center")
+        axes.text(0.97, 0.30, "○ □ Nash equilibrium", color="#7F7F7F", ha="right")
         distances = (
             f"mean squared distance\n{record.mean_squared_distance:.4f} logit, "
             f"{record.nash_mean_squared_distance:.4f} Nash"
         )
-        axes.text(0.97, 0.04, distances, ha="right", va="bottom")
+        axes.text(0.97, 0.03, distances, ha="right", va="bottom")
     return figure
+
+
+def _beside(
+    points: Sequence[tuple[float, float]], crowd: Sequence[tuple[float, float]], away: float = 0.027
+) -> list[tuple[float, float]]:
+    """Places for short labels: each beside its point, where it is least crowded by points and earlier labels."""
+    taken = [*points, *crowd]
+    places: list[tuple[float, float]] = []
+    directions = [(away * math.cos(a), away * math.sin(a)) for a in np.pi * np.array([1, 0, 0.75, 0.25, 1.25, 1.75])]
+    for x, y in points:
+        options = [(x + dx, y + dy) for dx, dy in directions]
+        # The closest neighbour decides; what is farther than a label's width does not matter.
+        room = [
+            min(min(math.hypot(a - c, b - d) for c, d in taken if (c, d) != (x, y)), 1.2 * away) for a, b in options
+        ]
+        best = options[int(np.argmax(np.round(room, 4)))]
+        places.append(best)
+        taken.append(best)
+    return places
 
 
 PICTURES = {
@@ -390,54 +404,80 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     A stationary branch is drawn through its folds, as the curve that it is; over a horizon there is one point per beta.
     """
     game = path[0].game
-    agents = [i for i in range(game.number_of_agents) if game.action_counts[i] > 1]
+    agents = [i for i in range(game.number_of_agents) if len(_legal(game, i, state)) > 1]
+    if not agents:
+        raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with _style():
         figure = _figure(min(3.3 * len(agents) + 0.4, 10), 2.9)
         panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
         for axes, i in zip(panels, agents, strict=True):
             draw_branch(axes, path, i, state)
             axes.set_title(game.agents[i])
+        top = max(float(_curve(path, i, state)[1].max()) for i in agents)
+        _probability_axis(panels[0], 1.0 if top > 0.6 else 0.6)
+        for axes, i in zip(panels, agents, strict=True):
+            _name_curves(axes, path, i, state)
         panels[0].set_ylabel("probability")
-        if game.number_of_states > 1:
-            figure.suptitle(f"at {game.state_name(state)}", fontsize=9)
+        where = f", at {game.state_name(state)}" if game.number_of_states > 1 else ""
+        when = ", first decision" if path[0].horizon is not None else ""
+        figure.suptitle(f"{game.name or 'branch'}{where}{when}", fontsize=9)
     return figure
 
 
+def _probability_axis(axes: Axes, top: float) -> None:
+    axes.set_ylim(-0.02 * top, 1.02 * top)
+    axes.yaxis.set_major_locator(MultipleLocator(0.25 if top > 0.6 else 0.1))
+
+
 def draw_branch(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> None:
-    """Draw one agent's policy at a state along the branch, with the actions' names at the ends of the curves."""
+    """Draw one agent's policy at a state along the branch."""
     game = path[0].game
     betas, play = _curve(path, agent, state)
-    legal = np.flatnonzero(np.broadcast_to(game.legal[agent], (*game.state_shape, game.action_counts[agent]))[state])
-    axes.set_ylim(-0.02, 1.02)
     axes.set_xlim(0 if min(path.betas) < 0.1 * max(path.betas) else min(path.betas), max(path.betas))
     axes.set_xlabel(r"precision $\beta$")
-    axes.yaxis.set_major_locator(MultipleLocator(0.25))
-    ends: list[tuple[float, str, str]] = []
-    for k, action in enumerate(legal):
+    for k, action in enumerate(_legal(game, agent, state)):
         colour = COLOURS[k % len(COLOURS)]
-        axes.plot(betas, play[:, action], color=colour, linestyle=DASHES[k % 4], solid_capstyle="round")
+        # Through folds a dashed curve cannot be followed; elsewhere dashes tell curves apart that coincide.
+        dashes = "-" if path.folds else DASHES[k % 4]
+        axes.plot(betas, play[:, action], color=colour, linestyle=dashes, solid_capstyle="round", clip_on=False)
         for fold in path.folds:
             p = fold.policy[agent][state][action]
-            axes.plot(fold.beta, p, "o", color=colour, fillstyle="none", markersize=6, markeredgewidth=1.2)
-        ends.append((float(play[-1, action]), game.actions[agent][action], colour))
+            axes.plot(fold.beta, p, "o", color=colour, markerfacecolor="white", markersize=5, markeredgewidth=1.3)
     for fork in path.bifurcations:
-        axes.plot(fork.beta, -0.02, "^", color=INK, markersize=5, clip_on=False)
+        axes.plot(fork.beta, 0, "^", color=INK, markersize=5, clip_on=False)
+
+
+def _name_curves(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> None:
+    """Write the actions' names at the right ends of the curves."""
+    game = path[0].game
+    betas, play = _curve(path, agent, state)
+    ends = [
+        (float(play[-1, action]), game.actions[agent][action], COLOURS[k % len(COLOURS)])
+        for k, action in enumerate(_legal(game, agent, state))
+    ]
     _label_ends(axes, ends, float(betas[-1]), gap=0.07)
 
 
 def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Betas and policies (points, A_i) to draw through."""
-    if path.curve:
-        points = [(beta, policy[agent][state]) for beta, policy in path.curve]
-        last = path.passes[int(np.argmax(path.betas))][0]
-        # The curve goes on past the largest beta in no case; it may end a little before.
-        if points[-1][0] < max(path.betas):
-            points.append((max(path.betas), last.policy[agent][state]))
-    else:
+    """Betas and policies (points, A_i) to draw through: finely interpolated where the branch was followed."""
+    top = max(path.betas)
+    if not path.curve:
         order = np.argsort(path.betas, kind="stable")
         time = () if path[0].horizon is None else (0,)
-        points = [(path.betas[k], path[k].policy[agent][(*time, *state)]) for k in order]
-    return np.array([beta for beta, _ in points]), np.stack([play for _, play in points])
+        play = np.stack([path[k].policy[agent][(*time, *state)] for k in order])
+        return np.array(path.betas)[order], play
+    betas = np.array([beta for beta, _ in path.curve])
+    play = np.stack([policy[agent][state] for _, policy in path.curve])
+    keep = np.concatenate([[True], np.abs(np.diff(betas)) > 1e-12 * top])
+    betas, play = betas[keep], play[keep]
+    if betas.size < 3:
+        return betas, play
+    steps = np.hypot(np.diff(betas) / top, np.linalg.norm(np.diff(play, axis=0), axis=1))
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    fine = np.unique(np.concatenate([length, np.linspace(0, length[-1], 600)]))
+    # Monotone between points: a probability does not overshoot, a fold stays where it is.
+    through = PchipInterpolator(length, np.column_stack([betas, play]))(fine)
+    return through[:, 0], through[:, 1:]
 
 
 # ---------------------------------------------------------------------- policies
@@ -486,12 +526,12 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
         raise ParameterError(f"{game.name or 'this game'} has no map: its agents have no coordinates")
     with _style():
         places = np.concatenate(game.coordinates)
-        width, height = np.ptp(places, axis=0) + 1
+        width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)
         figure = _figure(max(2.6, scale * width), scale * height + 0.4)
         axes = figure.subplots()
         draw_map(axes, solution, state, time)
-        axes.set_title(_where(solution, state, time), fontsize=8.5)
+        figure.suptitle(_where(solution, state, time), fontsize=8.5)
     return figure
 
 
@@ -500,72 +540,74 @@ def draw_map(axes: Axes, solution: Solution, state: tuple[int, ...], time: int =
     game = solution.game
     _draw_paths(axes, game)
     here = [game.coordinates[i][state[i]] for i in range(game.number_of_agents)]
-    for i, agent in enumerate(game.agents):
+    for i in range(game.number_of_agents):
         # Agents on one cell stand around its centre.
         together = [j for j, place in enumerate(here) if np.array_equal(place, here[i])]
-        turn = 2 * math.pi * together.index(i) / len(together)
-        shift = 0.0 if len(together) == 1 else 0.17
+        turn = math.pi / 4 + 2 * math.pi * together.index(i) / len(together)
+        shift = 0.0 if len(together) == 1 else 0.16
         centre = here[i] + shift * np.array([math.cos(turn), -math.sin(turn)])
-        _draw_agent(axes, solution, i, agent, state, time, centre, small=len(together) > 1)
+        _draw_agent(axes, solution, i, state, time, centre, 0.14 if len(together) == 1 else 0.10)
     places = np.concatenate(game.coordinates)
     (left, top), (right, bottom) = places.min(axis=0), places.max(axis=0)
-    axes.set_xlim(left - 0.5, right + 0.5)
-    axes.set_ylim(bottom + 0.5, top - 0.5)
+    axes.set_xlim(left - MARGIN, right + MARGIN)
+    axes.set_ylim(bottom + MARGIN, top - MARGIN)
     axes.set_aspect("equal")
     axes.set_axis_off()
 
 
 def _draw_agent(
-    axes: Axes,
-    solution: Solution,
-    i: int,
-    name: str,
-    state: tuple[int, ...],
-    time: int,
-    centre: np.ndarray,
-    *,
-    small: bool,
+    axes: Axes, solution: Solution, i: int, state: tuple[int, ...], time: int, centre: np.ndarray, radius: float
 ) -> None:
     game = solution.game
-    colour, radius = COLOURS[i % len(COLOURS)], 0.10 if small else 0.14
+    colour, name = COLOURS[i % len(COLOURS)], game.agents[i]
     play = _play(solution, i, state, time)
     own = game.coordinates[i][state[i]]
     for action in _legal(game, i, state):
         p = float(play[action])
-        target = game.coordinates[i][_successor(game, i, state, action, solution, time)]
-        step = target - own
-        length = float(np.hypot(*step))
+        step = game.coordinates[i][_successor(game, i, state, action, solution, time)] - own
+        length = float(np.hypot(step[0], step[1]))
         if length == 0:
-            axes.add_patch(
-                Circle((centre[0], centre[1]), radius + 0.045, fill=False, color=colour, linewidth=7 * p, alpha=0.55)
-            )
-            axes.text(
-                centre[0] + 0.17, centre[1] + 0.22, f"{p:.2f}".lstrip("0"), color=colour, fontsize=7.5, ha="left",
-                va="center",
-            )  # fmt: skip
+            spot = (centre[0], centre[1])
+            axes.add_patch(Circle(spot, radius + 0.045, fill=False, color=colour, linewidth=7 * p, alpha=0.55))
+            _write(axes, centre + (radius + 0.045) * np.array([0.75, 0.75]) + np.array([0.09, 0.05]), p, colour)
             continue
         unit = step / length
-        begin, end = centre + (radius + 0.02) * unit, centre + max(0.62, length - 0.38) * unit
+        # Keep to the right, as in traffic: arrows towards one another do not meet.
+        side = np.array([-unit[1], unit[0]])
+        lane = centre + 0.055 * side
+        begin, end = lane + (radius - 0.02) * unit, lane + max(0.62, length - 0.38) * unit
         axes.add_patch(
             FancyArrowPatch(
                 (begin[0], begin[1]),
                 (end[0], end[1]),
-                arrowstyle=f"simple,tail_width={0.5 + 11 * p},head_width={3 + 16 * p},head_length={3 + 9 * p}",
+                arrowstyle=f"simple,tail_width={0.5 + 10 * p},head_width={3 + 15 * p},head_length={3 + 8 * p}",
                 shrinkA=0,
                 shrinkB=0,
                 color=colour,
-                alpha=0.8,
                 linewidth=0,
+                zorder=2,
             )
         )
-        side = np.array([-unit[1], unit[0]])
-        beside = centre + 0.40 * unit + (0.105 + 0.08 * p) * (side if side[1] <= 0 else -side)
-        axes.text(beside[0], beside[1], f"{p:.2f}".lstrip("0"), color=colour, fontsize=7.5, ha="center", va="center")
+        width = 0.13 if abs(side[0]) > abs(side[1]) else 0.09
+        _write(axes, lane + 0.36 * unit + (width + 0.05 * p) * side, p, colour)
     axes.add_patch(Circle((centre[0], centre[1]), radius, color=colour, linewidth=0, zorder=3))
     axes.text(
-        centre[0], centre[1], name if len(name) <= 3 else name[0].upper(), color="white", fontsize=6.5 if small else 8,
-        fontweight="bold", ha="center", va="center_baseline", zorder=4,
-    )  # fmt: skip
+        centre[0],
+        centre[1],
+        name if len(name) <= 3 else name[0].upper(),
+        color="white",
+        fontsize=50 * radius + 1,
+        fontweight="bold",
+        ha="center",
+        va="center_baseline",
+        zorder=4,
+    )
+
+
+def _write(axes: Axes, place: np.ndarray, p: float, colour: str) -> None:
+    axes.text(
+        place[0], place[1], f"{p:.2f}".lstrip("0"), color=colour, fontsize=7.5, ha="center", va="center", zorder=5
+    )
 
 
 def _draw_paths(axes: Axes, game: MarkovGame) -> None:
@@ -579,6 +621,11 @@ def _draw_paths(axes: Axes, game: MarkovGame) -> None:
         axes.plot([x0, x1], [y0, y1], color="#E3E3E3", linewidth=2.2, zorder=0, solid_capstyle="round")
     spots = np.unique(np.concatenate(game.coordinates), axis=0)
     axes.plot(spots[:, 0], spots[:, 1], "o", color="#D0D0D0", markersize=5, zorder=0.5)
+    names = {tuple(xy): name for xys, axis in zip(game.coordinates, game.state_labels, strict=True)
+             for xy, name in zip(xys.tolist(), axis, strict=True)}  # fmt: skip
+    for (x, y), name in names.items():
+        if len(name) <= 2:
+            axes.text(x - 0.06, y - 0.06, name, color="#9A9A9A", fontsize=6.5, ha="right", va="bottom", zorder=0.5)
 
 
 def _moves(game: MarkovGame, i: int) -> Iterator[tuple[int, int]]:

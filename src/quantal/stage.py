@@ -184,14 +184,28 @@ def solve_small(
     matrix: Float[Array, "N N S"], right: Float[Array, "N K S"]
 ) -> tuple[Float[Array, "N K S"], Float[Array, " S"]]:
     """Solve many small systems; also the sign of each determinant."""
-    lu, pivots, permutation = lax.linalg.lu(jnp.moveaxis(matrix, -1, 0))
-    b = jnp.take_along_axis(jnp.moveaxis(right, -1, 0), permutation[:, :, None], axis=1)
+    x, sign = solve_with_sign(jnp.moveaxis(matrix, -1, 0), jnp.moveaxis(right, -1, 0))
+    return jnp.moveaxis(x, 0, -1), sign
+
+
+def solve_with_sign(
+    matrix: Float[Array, "*batch N N"], right: Float[Array, "*batch N K"]
+) -> tuple[Float[Array, "*batch N K"], Float[Array, "*batch"]]:
+    """Solve by LU; also the sign of the determinant.
+
+    A pivot that is zero to rounding is replaced by a tiny one: exactly at a bifurcation, where the residual is zero too,
+    the correction is then zero and not NaN.
+    """
+    lu, pivots, permutation = lax.linalg.lu(matrix)
+    diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
+    least = SINGULAR * jnp.abs(diagonal).max(axis=-1, keepdims=True)
+    guarded = jnp.where(jnp.abs(diagonal) < least, jnp.where(diagonal < 0, -least, least), diagonal)
+    lu = lu + jnp.eye(lu.shape[-1]) * (guarded - diagonal)[..., None, :]
+    b = jnp.take_along_axis(right, permutation[..., None], axis=-2)
     b = lax.linalg.triangular_solve(lu, b, left_side=True, lower=True, unit_diagonal=True)
     x = lax.linalg.triangular_solve(lu, b, left_side=True, lower=False)
-    diagonal = jnp.diagonal(lu, axis1=1, axis2=2)
     swaps = (pivots != jnp.arange(pivots.shape[-1])).sum(axis=-1)
-    sign = jnp.prod(jnp.sign(diagonal), axis=-1) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
-    return jnp.moveaxis(x, 0, -1), sign
+    return x, jnp.prod(jnp.sign(guarded), axis=-1) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
 
 
 # ---------------------------------------------------------------------- what is proved about a stage
@@ -307,6 +321,8 @@ TRACE_ITERATIONS = 5_000
 NEWTON_ITERATIONS = 30
 NEAR_ITERATIONS = 3
 """Newton iterations from an extrapolated point, before a state is traced instead."""
+SINGULAR = 1e-15
+"""Pivots below this share of the largest are rounding."""
 CLOSE = 1e-7
 """A last correction of Newton's method below this has converged."""
 SQUARED = 1e-8

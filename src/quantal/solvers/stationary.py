@@ -222,12 +222,7 @@ class StationaryCurve:
             kernel = self.discount[j] * marginal(moves.matrix, spread, (j,))  # [A_j, S, S']
             blocks.append(jnp.einsum("mas,ast->mst", response[j], kernel))  # K[(m, s), (j, t)]
         k = jnp.stack(blocks, axis=2).reshape(agents * states, agents * states)
-        lu, pivots, permutation = lax.linalg.lu(jnp.eye(agents * states) - k)
-        b = right.reshape(agents * states, 2)[permutation]
-        b = lax.linalg.triangular_solve(lu, b, left_side=True, lower=True, unit_diagonal=True)
-        x = lax.linalg.triangular_solve(lu, b, left_side=True, lower=False)
-        swaps = (pivots != jnp.arange(pivots.shape[0])).sum()
-        sign = jnp.prod(jnp.sign(jnp.diagonal(lu))) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
+        x, sign = stage.solve_with_sign(jnp.eye(agents * states) - k, right.reshape(agents * states, 2))
         return x.reshape(agents, states, 2), sign
 
     def _krylov(self, response: list[Array], pi_full: stage.PerAgent, right: Array) -> Array:
