@@ -269,8 +269,7 @@ def test_a_foreign_netcdf_file(tmp_path):
 
 @pytest.mark.parametrize(("version", "advice"), [(99, "Install a newer"), (0, "Solve again")])
 def test_a_file_of_another_version(saved, version, advice):
-    with h5py.File(saved, "a") as file:
-        file.attrs["quantal_format"] = version
+    saved.write_bytes(saved.read_bytes().replace(b"solution, format 1,", b"solution, format %d," % version))
     with pytest.raises(FileError, match=f"format {version}: this Quantal reads format {store.FORMAT}. {advice}"):
         store.load(saved)
 
@@ -279,28 +278,33 @@ def test_a_file_of_another_version(saved, version, advice):
 def test_a_truncated_file(saved, share):
     whole = saved.read_bytes()
     saved.write_bytes(whole[: max(9, int(len(whole) * share))])
-    with pytest.raises(FileError, match=r"torn or damaged \(\d+ bytes.*save again"):
+    with pytest.raises(FileError, match=r"torn, or changed|no more than the beginning of one"):
         store.load(saved)
 
 
-def test_a_number_changed_on_the_disk(saved):
+def test_a_bit_changed_on_the_disk(saved):
+    contents = bytearray(saved.read_bytes())
+    contents[len(contents) // 2] ^= 1
+    saved.write_bytes(contents)
+    with pytest.raises(FileError, match=r"damaged.*digest.*save again"):
+        store.load(saved)
+
+
+def test_a_file_that_another_program_wrote_to(saved):
     with h5py.File(saved, "a") as file:
         file["residuals"][0, 0, 0] += 1e-9
-    with pytest.raises(FileError, match="damaged.*digest"):
+    with pytest.raises(FileError, match="changed by another program|damaged"):
         store.load(saved)
 
 
-def test_damage_anywhere_is_an_error_or_harmless(saved):
-    # A run of zeros at fifty places: whatever comes of it, never another exception and never a wrong number.
-    whole, right = saved.read_bytes(), store.load(saved)
-    caught = 0
+def test_damage_anywhere_is_found(saved):
+    # A run of zeros at fifty places. Without the seal the HDF5 library would be asked, which for some never answers.
+    whole = saved.read_bytes()
     for place in np.linspace(8, len(whole) - 200, 50).astype(int):
-        saved.write_bytes(whole[:place] + bytes(200) + whole[place + 200 :])
-        try:
-            same(store.load(saved), right)
-        except FileError:
-            caught += 1
-    assert caught >= 25
+        if any(whole[place : place + 200]):
+            saved.write_bytes(whole[:place] + bytes(200) + whole[place + 200 :])
+            with pytest.raises(FileError, match="damaged"):
+                store.load(saved)
 
 
 def test_a_write_that_fails_leaves_the_old_file(saved, monkeypatch):

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from quantal import games
 from quantal.game import MarkovGame
@@ -148,6 +147,8 @@ class Figure4(Reproduction):
 
     distances: dict[str, float]
     """Per value rule, the largest distance from a number printed in Figure 4."""
+    residual: float
+    """The larger of the two solutions'."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -468,7 +469,11 @@ def figure_4(*, progress: Progress | None = None) -> Figure4:
         solutions.append(solution)
         if progress is not None:
             progress(len(solutions) / 2)
+    residual = max(s.residual for s in solutions)
+    branches = " and ".join(sorted({str(s.branch) for s in solutions}))
     findings = (
+        f"All {3 * game.number_of_states} stage games solved under either rule, residual {residual:.0e}, branch "
+        f"{branches}.",
         f"The printed Figure 4 is the greedy rule's (largest distance {distances['greedy']:.4f}); the paper's own "
         f"equation (7), the expected rule, is up to {distances['expected']:.3f} away.",
     )
@@ -483,12 +488,13 @@ def figure_4(*, progress: Progress | None = None) -> Figure4:
         ),
         converged=all(s.converged for s in solutions),
         distances=distances,
+        residual=residual,
     )
 
 
-def one_step() -> OneStep:
+def one_step(*, progress: Progress | None = None) -> OneStep:
     """Everyone's only move from h1 = 1, h2 = 5, p = 2 (T = 1): to stay is the most probable."""
-    solution = solve(games.pursuit.one_step(), beta=1.0, horizon=1)
+    solution = solve(games.pursuit.one_step(), beta=1.0, horizon=1, progress=progress)
     game = solution.game
     comparisons: list[Comparison] = []
     stays: list[bool] = []
@@ -791,6 +797,7 @@ def published_games(beta: float = 1.05, *, rounds: str = "all", progress: Progre
 
 def closest_beta(rounds: str = "all") -> float:
     """One precision for all twelve games, with the least mean squared distance from what was observed."""
+    from scipy.optimize import minimize_scalar  # late: takes a while, and only this needs it
 
     def distance(beta: float) -> float:
         return published_games(beta, rounds=rounds).mean_squared_distance
@@ -814,3 +821,13 @@ def mixed_nash(game: MarkovGame) -> tuple[float, float]:
     left = (row[1, 1] - row[0, 1]) / (row[0, 0] - row[0, 1] - row[1, 0] + row[1, 1])
     up = (column[1, 1] - column[1, 0]) / (column[0, 0] - column[0, 1] - column[1, 0] + column[1, 1])
     return float(up), float(left)
+
+
+REPRODUCTIONS: dict[str, Callable[..., Reproduction]] = {
+    "fig3": figure_3,
+    "fig4": figure_4,
+    "one-step": one_step,
+    "pursuit-scores": pursuit_scores,
+    "grid-table": grid_table,
+}
+"""By the names of the command line; each takes ``progress=``."""

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
 from matplotlib.ticker import MaxNLocator, MultipleLocator
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import Akima1DInterpolator
 
 from quantal.dynamics import Independent
 from quantal.errors import FileError, ParameterError
@@ -72,7 +72,7 @@ STYLE: dict[Any, Any] = {
     "mathtext.default": "regular",
 }
 FORMATS = (".png", ".svg", ".pdf")
-MARGIN = 0.4
+MARGIN = 0.33
 """Around a map, in cells."""
 
 
@@ -288,7 +288,9 @@ def grid_table(record: GridTable) -> Figure:
         left.tick_params(axis="y", length=0)
         left.grid(True, axis="y", color="#E6E6E6", linewidth=0.6)
         left.set_axisbelow(True)
-        left.set_xlabel("expected score, A (disc) and B (triangle)")
+        left.set_xlabel(
+            "expected score of A (disc) and B (triangle)\n† another equilibrium than the principal branch's"
+        )
         left.set_title("Game I, sampled play", pad=14)
         horizons = np.array(record.horizons)
         right.axhspan(1.37 - record.standard_error, 1.37 + record.standard_error, color="#DDDDDD", linewidth=0)
@@ -466,8 +468,14 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
         time = () if path[0].horizon is None else (0,)
         play = np.stack([path[k].policy[agent][(*time, *state)] for k in order])
         return np.array(path.betas)[order], play
-    betas = np.array([beta for beta, _ in path.curve])
-    play = np.stack([policy[agent][state] for _, policy in path.curve])
+    # Before the first fold is passed again, what was solved at the betas asked for lies on the curve too.
+    lowest = min((fold.beta for fold in path.folds), default=math.inf)
+    start = next((k for k, (beta, _) in enumerate(path.curve) if beta >= lowest), len(path.curve))
+    solved = [(b, s.policy) for b, s in zip(path.betas, path, strict=True) if b < lowest and s.converged]
+    head = sorted([*path.curve[:start], *solved], key=lambda point: point[0])
+    points = [*head, *path.curve[start:]]
+    betas = np.array([beta for beta, _ in points])
+    play = np.stack([policy[agent][state] for _, policy in points])
     keep = np.concatenate([[True], np.abs(np.diff(betas)) > 1e-12 * top])
     betas, play = betas[keep], play[keep]
     if betas.size < 3:
@@ -475,8 +483,8 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
     steps = np.hypot(np.diff(betas) / top, np.linalg.norm(np.diff(play, axis=0), axis=1))
     length = np.concatenate([[0.0], np.cumsum(steps)])
     fine = np.unique(np.concatenate([length, np.linspace(0, length[-1], 600)]))
-    # Monotone between points: a probability does not overshoot, a fold stays where it is.
-    through = PchipInterpolator(length, np.column_stack([betas, play]))(fine)
+    # Local cubics: the curve is smooth and, unlike a spline, does not swing around folds.
+    through = Akima1DInterpolator(length, np.column_stack([betas, play]), method="makima")(fine)
     return through[:, 0], through[:, 1:]
 
 
@@ -538,7 +546,7 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
 def draw_map(axes: Axes, solution: Solution, state: tuple[int, ...], time: int = 0) -> None:
     """Draw the map, the agents at a state, and their policies there."""
     game = solution.game
-    _draw_paths(axes, game)
+    _draw_paths(axes, game, state)
     here = [game.coordinates[i][state[i]] for i in range(game.number_of_agents)]
     for i in range(game.number_of_agents):
         # Agents on one cell stand around its centre.
@@ -562,6 +570,8 @@ def _draw_agent(
     colour, name = COLOURS[i % len(COLOURS)], game.agents[i]
     play = _play(solution, i, state, time)
     own = game.coordinates[i][state[i]]
+    outward = np.sign(centre - own) if np.any(centre != own) else np.ones(2)
+    outward = np.where(outward == 0, 1.0, outward) * math.sqrt(0.5)
     for action in _legal(game, i, state):
         p = float(play[action])
         step = game.coordinates[i][_successor(game, i, state, action, solution, time)] - own
@@ -569,7 +579,7 @@ def _draw_agent(
         if length == 0:
             spot = (centre[0], centre[1])
             axes.add_patch(Circle(spot, radius + 0.045, fill=False, color=colour, linewidth=7 * p, alpha=0.55))
-            _write(axes, centre + (radius + 0.045) * np.array([0.75, 0.75]) + np.array([0.09, 0.05]), p, colour)
+            _write(axes, centre + (radius + 0.12) * outward + 0.04 * np.sign(outward) * (1, 0), p, colour)
             continue
         unit = step / length
         # Keep to the right, as in traffic: arrows towards one another do not meet.
@@ -589,7 +599,7 @@ def _draw_agent(
             )
         )
         width = 0.13 if abs(side[0]) > abs(side[1]) else 0.09
-        _write(axes, lane + 0.36 * unit + (width + 0.05 * p) * side, p, colour)
+        _write(axes, lane + 0.5 * unit + (width + 0.05 * p) * side, p, colour)
     axes.add_patch(Circle((centre[0], centre[1]), radius, color=colour, linewidth=0, zorder=3))
     axes.text(
         centre[0],
@@ -610,8 +620,8 @@ def _write(axes: Axes, place: np.ndarray, p: float, colour: str) -> None:
     )
 
 
-def _draw_paths(axes: Axes, game: MarkovGame) -> None:
-    """Cells as dots, joined where someone can go from one to the other."""
+def _draw_paths(axes: Axes, game: MarkovGame, state: tuple[int, ...]) -> None:
+    """Cells as dots, joined where someone can go from one to the other; free ones with short names say them."""
     drawn: set[tuple[tuple[float, float], tuple[float, float]]] = set()
     for i, places in enumerate(game.coordinates):
         for a, b in _moves(game, i):
@@ -623,8 +633,9 @@ def _draw_paths(axes: Axes, game: MarkovGame) -> None:
     axes.plot(spots[:, 0], spots[:, 1], "o", color="#D0D0D0", markersize=5, zorder=0.5)
     names = {tuple(xy): name for xys, axis in zip(game.coordinates, game.state_labels, strict=True)
              for xy, name in zip(xys.tolist(), axis, strict=True)}  # fmt: skip
+    busy = {tuple(game.coordinates[i][state[i]].tolist()) for i in range(game.number_of_agents)}
     for (x, y), name in names.items():
-        if len(name) <= 2:
+        if len(name) <= 2 and (x, y) not in busy:
             axes.text(x - 0.06, y - 0.06, name, color="#9A9A9A", fontsize=6.5, ha="right", va="bottom", zorder=0.5)
 
 
@@ -672,5 +683,5 @@ def _legal(game: MarkovGame, i: int, state: tuple[int, ...]) -> np.ndarray:
 
 
 def _where(solution: Solution, state: tuple[int, ...], time: int) -> str:
-    when = "" if solution.horizon is None else f", decision {time} of 0..{solution.horizon - 1}"
+    when = "" if solution.horizon is None else f", time {time} (T = {solution.horizon})"
     return f"{solution.game.name or 'policies'}\nat {solution.game.state_name(state)}{when}"

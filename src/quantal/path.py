@@ -95,10 +95,10 @@ class Path(Sequence[Solution]):
 @double_precision
 def solve_path(
     game: MarkovGame,
-    betas: Sequence[float],
+    betas: Sequence[float] | np.ndarray,
     *,
     horizon: int | None = None,
-    discount: float | Sequence[float] | None = None,
+    discount: float | Sequence[float] | np.ndarray | None = None,
     value: str = "expected",
     tol: float | None = None,
     progress: Callable[[float], None] | None = None,

@@ -5,11 +5,8 @@ Records go in (`Solution`, `Path`, `quantal.experiments`), nothing is computed h
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +17,11 @@ from rich.text import Text
 from quantal.certify import Certificate
 from quantal.errors import GameError
 from quantal.experiments import Comparison, PublishedGames, Reproduction
-from quantal.files import replacing
 from quantal.game import MarkovGame
-from quantal.games import Entry
+from quantal.listing import new_table, number
 from quantal.path import Path
 from quantal.rollout import Evaluation
-from quantal.solution import Branch, Parameters, Solution, Status
+from quantal.solution import Parameters, Solution
 from quantal.trajectories import Trajectories
 
 State = tuple[int, ...]
@@ -123,50 +119,6 @@ def _one_or_each(numbers: Sequence[float]) -> str:
     return f"{numbers[0]:g}" if len(set(numbers)) == 1 else "(" + ", ".join(f"{n:g}" for n in numbers) + ")"
 
 
-def catalogue(entries: Mapping[str, Entry]) -> Table:
-    """List the games."""
-    table = _table("Games")
-    for column in ("name", "what it is", "beta", "horizon or discount"):
-        table.add_column(column, no_wrap=column == "name")
-    for name, entry in entries.items():
-        table.add_row(name, entry.summary, f"{entry.beta:g}", _length(entry))
-    return table
-
-
-def _length(entry: Entry) -> str:
-    if entry.horizon is not None:
-        return f"T = {entry.horizon}"
-    return "played once" if entry.discount == 0 else f"discount {entry.discount:g}"
-
-
-def game_card(name: str, entry: Entry, game: MarkovGame) -> RenderableType:
-    """Show one game: map, agents, states, actions, defaults."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_row("agents", ", ".join(game.agents))
-    table.add_row("states", f"{' x '.join(map(str, game.state_shape))} = {game.number_of_states}: {_states(game)}")
-    if len(set(game.actions)) == 1:
-        table.add_row("actions", ", ".join(game.actions[0]))
-    else:
-        for agent, labels in zip(game.agents, game.actions, strict=True):
-            table.add_row(f"actions of {agent}", ", ".join(labels))
-    starts = np.argwhere(np.asarray(game.start) > 0)
-    if game.number_of_states > 1:
-        some = "one of {} states" if len(starts) > 1 else "{}"
-        table.add_row("start", some.format(len(starts) if len(starts) > 1 else game.state_name(starts[0])))
-    table.add_row("defaults", f"beta {entry.beta:g}, {_length(entry)}")
-    heading = Text.assemble((game.name or name, "bold"), "\n", entry.summary)
-    return Group(heading, "", Text(game.picture), "", table)
-
-
-def _states(game: MarkovGame) -> str:
-    return " by ".join(
-        ", ".join(labels) if len(labels) <= 10 else f"{labels[0]}, {labels[1]}, ..., {labels[-1]}"
-        for labels in dict.fromkeys(game.state_labels)
-    )
-
-
 def summary(solution: Solution, seconds: float) -> RenderableType:
     """Say how a solve ended, and what the game is worth."""
     game = solution.game
@@ -189,9 +141,9 @@ def summary(solution: Solution, seconds: float) -> RenderableType:
 def policies(solution: Solution, state: State, time: int = 0) -> Table:
     """Everyone's policy at a state: one column per action, or the most probable ones where there are many."""
     game = solution.game
-    when = "" if solution.horizon is None else f", decision {time} of 0..{solution.horizon - 1}"
+    when = "" if solution.horizon is None else f", time {time} (T = {solution.horizon})"
     where = "" if game.number_of_states == 1 else f" at {game.state_name(state)}{when}"
-    table = _table(f"Policies{where}")
+    table = new_table(f"Policies{where}")
     table.add_column("agent", style="bold")
     names = list(dict.fromkeys(name for labels in game.actions for name in labels))
     shown = [policy_at(solution, i, state, time) for i in range(game.number_of_agents)]
@@ -254,7 +206,7 @@ def branch(path: Path, state: State) -> RenderableType:
     hidden = max(0, len(columns) - 2 * WIDE)
     columns = columns[: 2 * WIDE]
     where = "" if game.number_of_states == 1 else f" at {game.state_name(state)}"
-    table = _table(f"Branch of {game.name or 'the game'}{where}")
+    table = new_table(f"Branch of {game.name or 'the game'}{where}")
     table.add_column("beta", justify="right", style="bold")
     for i, name in columns:
         table.add_column(f"{game.agents[i]}\n{name}", justify="right")
@@ -290,7 +242,7 @@ def _no_events(path: Path) -> str:
 def scores(played: Trajectories, exact: Evaluation) -> Table:
     """Mean scores of simulated episodes beside the exact expectations."""
     episodes = len(played)
-    table = _table(f"Scores of {episodes} episodes, {exact.play.replace('_', ' ')} play")
+    table = new_table(f"Scores of {episodes} episodes, {exact.play.replace('_', ' ')} play")
     for column in ("agent", "mean", "standard error", "exact", "difference / standard error"):
         table.add_column(column, justify="left" if column == "agent" else "right")
     for agent, row in score_rows(played, exact).items():
@@ -313,7 +265,7 @@ def score_rows(played: Trajectories, exact: Evaluation) -> dict[str, dict[str, f
 
 def reproduction(found: Reproduction) -> RenderableType:
     """Show numbers beside the paper's, then what came out, then what must be known."""
-    table = _table(found.title)
+    table = new_table(found.title)
     for column in ("what", "rule, play", "", "ours", "paper", "apart", "note"):
         table.add_column(column, justify="right" if column in ("ours", "paper", "apart", "note") else "left")
     footnotes = list(dict.fromkeys(row.note for row in found.comparisons if row.note))
@@ -348,7 +300,7 @@ def _gap_style(row: Comparison) -> str:
 
 def published(found: PublishedGames) -> RenderableType:
     """Show predicted beside observed frequencies."""
-    table = _table(f"Twelve 2x2 games that people played, beside logit equilibria at beta = {found.beta:g}")
+    table = new_table(f"Twelve 2x2 games that people played, beside logit equilibria at beta = {found.beta:g}")
     table.add_column("game")
     for column in ("up\nobserved", "\npredicted", "\nNash", "left\nobserved", "\npredicted", "\nNash"):
         table.add_column(column, justify="right", style="bold" if "predicted" in column else "")
@@ -364,30 +316,7 @@ def published(found: PublishedGames) -> RenderableType:
     return Group(table, mean)
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", header_style="dim")
-
-
-def number(x: float) -> str:
-    """Write a number for people: four significant digits."""
-    return f"{x:.4g}" if x == 0 or abs(x) >= 1e-3 or not math.isfinite(x) else f"{x:.1e}"
-
-
 # ---------------------------------------------------------------------- CSV
-
-
-def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows to a file, whole or not at all; None becomes an empty cell.
-
-    Raises
-    ------
-    FileError
-        If the directory cannot be written.
-    """
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
 
 
 COMPARISON_COLUMNS = ("experiment", "what", "label", "value_rule", "play", "ours", "paper", "misprint", "note")
@@ -430,60 +359,6 @@ def branch_rows(path: Path, states: Sequence[State]) -> Iterable[tuple[Any, ...]
 
 
 # ---------------------------------------------------------------------- JSON
-
-
-def to_json(record: Any) -> str:
-    """Write plain objects as JSON; what is not finite becomes null, as JSON has no word for it."""
-    return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _plain(x: Any) -> Any:
-    if isinstance(x, Mapping):
-        return {str(key): _plain(value) for key, value in x.items()}
-    if isinstance(x, np.ndarray):
-        return _plain(x.tolist())
-    if isinstance(x, (Branch, Status)):
-        return x.name.lower()
-    if isinstance(x, (str, bool, int)) or x is None:
-        return x
-    if isinstance(x, (float, np.floating)):
-        return float(x) if math.isfinite(x) else None
-    if isinstance(x, np.integer):
-        return int(x)
-    return [_plain(item) for item in x]
-
-
-def catalogue_record(entries: Mapping[str, Entry]) -> dict[str, Any]:
-    """List the games."""
-    return {
-        "games": [
-            {"name": n, "summary": e.summary, "beta": e.beta, "horizon": e.horizon, "discount": e.discount}
-            for n, e in entries.items()
-        ]
-    }
-
-
-def game_record(name: str, entry: Entry, game: MarkovGame) -> dict[str, Any]:
-    """Describe one game."""
-    return {
-        "name": name,
-        "title": game.name,
-        "summary": entry.summary,
-        "agents": game.agents,
-        "actions": dict(zip(game.agents, game.actions, strict=True)),
-        "state_shape": game.state_shape,
-        "state_labels": game.state_labels,
-        "start": "uniform" if not any(np.asarray(game.start).strides) else _starts(game),
-        "picture": game.picture,
-        "beta": entry.beta,
-        "horizon": entry.horizon,
-        "discount": entry.discount,
-    }
-
-
-def _starts(game: MarkovGame) -> list[dict[str, Any]]:
-    start = np.asarray(game.start)
-    return [{"state": [int(k) for k in at], "probability": float(start[tuple(at)])} for at in np.argwhere(start > 0)]
 
 
 def solution_record(

@@ -37,9 +37,9 @@ class Request:
 def check(
     game: MarkovGame,
     *,
-    beta: float | Sequence[float],
+    beta: float | Sequence[float] | np.ndarray,
     horizon: int | None,
-    discount: float | Sequence[float] | None,
+    discount: float | Sequence[float] | np.ndarray | None,
     value: str = "expected",
     method: str = "auto",
     damping: float = 1.0,
@@ -91,7 +91,7 @@ def check(
     return Request(betas, discounts, horizon, rule, method, float(damping), float(tol), int(max_steps), order)
 
 
-def per_agent(game: MarkovGame, what: str, given: float | Sequence[float]) -> np.ndarray:
+def per_agent(game: MarkovGame, what: str, given: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """One number per agent, from one number or one per agent."""
     try:
         array = np.asarray(given, dtype=np.float64)

@@ -39,9 +39,9 @@ TRACE_BYTES = 2**31
 def solve(
     game: MarkovGame,
     *,
-    beta: float | Sequence[float],
+    beta: float | Sequence[float] | np.ndarray,
     horizon: int | None = None,
-    discount: float | Sequence[float] | None = None,
+    discount: float | Sequence[float] | np.ndarray | None = None,
     value: str = "expected",
     method: str = "auto",
     damping: float = 1.0,
@@ -128,7 +128,8 @@ def _run(
 ) -> Solution:
     if asked.horizon is not None or (asked.discount == 0).all():
         return _finite(game, model, asked, start, progress)
-    return _stationary(game, model, asked, start, focal, progress)
+    q = None if start is None else _engine_q(model, start)
+    return _stationary(game, model, asked, q, focal, progress)
 
 
 def _check_start(game: MarkovGame, asked: Request, start: Solution | None) -> None:
@@ -265,10 +266,15 @@ def traceable(model: Model) -> bool:
 
 
 def _stationary(
-    game: MarkovGame, model: Model, asked: Request, start: Solution | None, focal: int, progress: Progress | None
+    game: MarkovGame,
+    model: Model,
+    asked: Request,
+    start: stage.PerAgent | None,
+    focal: int,
+    progress: Progress | None,
 ) -> Solution:
     beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
-    q = _uniform_q(model) if start is None else _engine_q(model, start)
+    q = _uniform_q(model) if start is None else start
     unique = proved_unique(game, asked)
     curve = stationary.StationaryCurve(model, beta, discount, asked.value)
     traced, lost = False, False
@@ -488,21 +494,10 @@ def _from_random_play(game: MarkovGame, model: Model, asked: Request, random: np
     if asked.horizon is not None or (asked.discount == 0).all():
         return _finite(game, model, asked, None, None, logits=logits)
     beta = np.maximum(asked.beta, 1e-12)
-    drawn = [z.reshape(z.shape[0], *model.state_shape) / b for z, b in zip(logits(0), beta, strict=True)]
-    start = _solution(
-        game,
-        asked,
-        (),
-        tuple(to_public(d, game.state_shape) for d in drawn),
-        (),
-        np.zeros(game.state_shape),
-        Status.STEPS,
-        Branch.UNLABELLED,
-        np.zeros(0),
-        0,
-        (),
+    q = tuple(
+        jnp.asarray(z.reshape(z.shape[0], *model.state_shape) / b) for z, b in zip(logits(0), beta, strict=True)
     )
-    return _stationary(game, model, asked, start, 0, None)
+    return _stationary(game, model, asked, q, 0, None)
 
 
 def distance(a: Solution, b: Solution) -> float:

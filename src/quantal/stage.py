@@ -39,8 +39,9 @@ from quantal.iterate import fixed_point, gap
 from quantal.precision import quick_jit
 
 Payoffs = tuple[Float[Array, "..."], ...]
-PerAgent = tuple[Float[Array, "A S"], ...]
-Legal = tuple[Bool[Array, "A #S"], ...]
+PerAgent = tuple[Float[Array, "_ *s"], ...]
+"""One array [A_i, *states] per agent; the number of actions may differ."""
+Legal = tuple[Bool[Array, "_ *#s"], ...]
 
 
 def split(y: Float[Array, "N *b"], counts: tuple[int, ...]) -> tuple[Float[Array, "A *b"], ...]:
@@ -372,7 +373,9 @@ def _picard(
     return done, logits_of(done.q, beta, legal)
 
 
-def _pick(u: Payoffs, legal: Legal, index: Int[Array, " n"]) -> tuple[Payoffs, Legal]:
+def _pick(
+    u: Payoffs, legal: tuple[Bool[Array, "..."], ...], index: Int[Array, " n"]
+) -> tuple[Payoffs, tuple[Bool[Array, "..."], ...]]:
     """Take some states."""
     return (
         tuple(x[..., index] for x in u),
@@ -397,7 +400,7 @@ def _newton(
     beta: Float[Array, "M"],
     legal: Legal,
     index: Int[Array, " n"],
-    z: PerAgent,
+    z: tuple[Float[Array, "..."], ...],
     tol: Array | float,
     most: int,
 ):

@@ -3,7 +3,8 @@
 The root group of a file is what `to_xarray` gives: policies, Q and values with labelled axes, next to the residuals.
 The group ``record`` holds the rest (parameters, status, branch, notes, trace) and ``record/game`` the game itself, so
 that `load` needs nothing else and gives back every number bit by bit. Further equilibria lie under ``others/0``, ...
-in the same form. A digest of all contents tells a damaged file from a whole one.
+in the same form. A last line after netCDF's own contents, which other readers pass over, holds the format's number and
+a digest of all bytes before it: a damaged file is known before the HDF5 library sees it (some make it hang).
 
 Files are written beside their target and renamed (`quantal.files`): a file is the old one or the new one, never torn.
 """
@@ -14,9 +15,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,6 +34,10 @@ FORMAT = 1
 """Raised whenever files are laid out differently."""
 _MARK = "quantal_format"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+_SEAL = re.compile(rb"\nquantal solution, format (\d+), sha256 ([0-9a-f]{64})\n\Z")
+_SEAL_BYTES = 200
+"""More than a seal has."""
+_BLOCK_BYTES = 2**22
 
 
 # ---------------------------------------------------------------------- labelled arrays
@@ -102,19 +108,27 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
             "arrays with to_xarray, or numpy.savez"
         )
     with replacing(path) as temporary:
-        digest = hashlib.sha256()
-        _write(solution, temporary, "", digest)
-        _append(temporary, "", {}, {"digest": digest.hexdigest(), _MARK: FORMAT})
+        _write(solution, temporary, "")
+        with temporary.open("rb+") as file:
+            digest = _digest(file, temporary.stat().st_size)
+            file.write(f"\nquantal solution, format {FORMAT}, sha256 {digest}\n".encode())
 
 
-def _write(solution: Solution, file: Path, group: str, digest: Any) -> None:
+def _digest(file: BinaryIO, size: int) -> str:
+    """sha256 of the next `size` bytes."""
+    digest = hashlib.sha256()
+    while size > 0 and (block := file.read(min(size, _BLOCK_BYTES))):
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest()
+
+
+def _write(solution: Solution, file: Path, group: str) -> None:
     """Append a solution under a group."""
     labelled = to_xarray(solution)
     # A name may hold what netCDF forbids in names: such characters are written as in web addresses.
     labelled = labelled.rename({str(name): _name(str(name)) for name in labelled.variables})
-    _dataset(labelled, file, group)
-    for name in sorted(str(n) for n in labelled.data_vars):
-        _feed(digest, name, labelled[name].values)
+    _dataset(labelled.assign_attrs({_MARK: FORMAT}), file, group)
     trace = {"trace": solution.trace}
     facts = {
         "parameters": dataclasses.asdict(solution.parameters),
@@ -125,11 +139,11 @@ def _write(solution: Solution, file: Path, group: str, digest: Any) -> None:
         "notes": solution.notes,
         "others": len(solution.others),
     }
-    _append(file, f"{group}/record", trace, facts, digest)
+    _append(file, f"{group}/record", trace, facts)
     arrays, facts = _take_apart(solution.game)
-    _append(file, f"{group}/record/game", arrays, facts, digest)
+    _append(file, f"{group}/record/game", arrays, facts)
     for k, other in enumerate(solution.others):
-        _write(other, file, f"{group}/others/{k}", digest)
+        _write(other, file, f"{group}/others/{k}")
 
 
 def _take_apart(game: MarkovGame) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -166,29 +180,16 @@ def _name(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F").replace("\0", "%00")
 
 
-def _append(
-    file: Path,
-    group: str,
-    arrays: dict[str, np.ndarray],
-    facts: dict[str, Any],
-    digest: Any = None,
-) -> None:
+def _append(file: Path, group: str, arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     """Add arrays and facts (as JSON) to a group."""
     import xarray as xr  # late: see to_xarray
 
-    if digest is None:
-        _dataset(xr.Dataset(attrs=facts), file, group)
-        return
-    text = json.dumps(facts)
     variables: dict[str, Any] = {
         name: (tuple(f"{name}_axis{k}" for k in range(array.ndim)), array) for name, array in arrays.items()
     }
     # Labels of a large map are more than an attribute can hold.
-    characters = np.frombuffer(text.encode(), dtype=np.uint8)
-    variables["facts"] = (("facts_axis0",), characters)
+    variables["facts"] = (("facts_axis0",), np.frombuffer(json.dumps(facts).encode(), dtype=np.uint8))
     _dataset(xr.Dataset(variables), file, group)
-    for name in sorted(variables):
-        _feed(digest, f"{group}/{name}", np.asarray(variables[name][1]))
 
 
 def _dataset(dataset: Any, file: Path, group: str) -> None:
@@ -201,11 +202,6 @@ def _dataset(dataset: Any, file: Path, group: str) -> None:
         engine="h5netcdf",
         encoding=encoding,
     )
-
-
-def _feed(digest: Any, name: str, array: np.ndarray) -> None:
-    digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-    digest.update(np.ascontiguousarray(array).data)
 
 
 # ---------------------------------------------------------------------- reading
@@ -233,53 +229,55 @@ def load(path: str | os.PathLike[str], game: MarkovGame | None = None) -> Soluti
         what to do.
     """
     file = existing(path)
-    _check_signature(file)
-    try:
-        root = _open(file, "")
-    except Exception as error:  # h5py, h5netcdf and xarray each have their own
-        raise _torn(file, error) from error
-    if _MARK not in root.attrs:
-        raise FileError(
-            f"{file}: a netCDF or HDF5 file, but not one of Quantal's solutions. Open it with xarray.open_dataset"
-        )
-    version = int(root.attrs[_MARK])
-    if version != FORMAT:
-        newer = "Install a newer Quantal" if version > FORMAT else "Solve again, or load it with an older Quantal"
-        raise FileError(f"{file}: format {version}: this Quantal reads format {FORMAT}. {newer}")
-    digest = hashlib.sha256()
-    try:
-        solution = _read(file, "", digest)
-    except Exception as error:  # whatever a damaged file may cause
-        raise _torn(file, error) from error
-    if digest.hexdigest() != root.attrs.get("digest"):
-        raise FileError(
-            f"{file}: damaged: its contents are not those that were written (the digest differs). Take a copy, or "
-            "solve and save again"
-        )
+    _check_seal(file)
+    solution = _read(file, "")
     if game is None:
         return solution
     _check_same(file, solution.game, game)
     return _with_game(solution, game)
 
 
-def _check_signature(file: Path) -> None:
-    with file.open("rb") as start:
-        head = start.read(len(_HDF5))
-    if not head:
-        raise FileError(f"{file}: empty (0 bytes). Take a copy, or solve and save again")
-    if head != _HDF5:
-        raise FileError(
-            f"{file}: not a netCDF-4 file: expected it to begin with {_HDF5!r}: got {head!r}. Give a file that "
-            "solution.save wrote"
-        )
+def _check_seal(file: Path) -> None:
+    """Raise `FileError` unless the file is what `save` of this format wrote, byte for byte."""
+    again = "Take another copy, or solve and save again"
+    size = file.stat().st_size
+    with file.open("rb") as contents:
+        head = contents.read(len(_HDF5))
+        if not head:
+            raise FileError(f"{file}: empty (0 bytes). {again}")
+        if head != _HDF5:
+            raise FileError(
+                f"{file}: not a netCDF-4 file: expected it to begin with {_HDF5!r}: got {head!r}. Give a file that "
+                "solution.save wrote"
+            )
+        contents.seek(max(0, size - _SEAL_BYTES))
+        seal = _SEAL.search(contents.read())
+        contents.seek(0)
+        if seal is None:
+            if not _mentions(contents, _MARK.encode()):
+                raise FileError(
+                    f"{file}: a netCDF or HDF5 file, but not one of Quantal's solutions (or no more than the beginning "
+                    f"of one: {size} bytes). Give a file that solution.save wrote"
+                )
+            raise FileError(f"{file}: torn, or changed by another program ({size} bytes, without their seal). {again}")
+        version = int(seal[1])
+        if version != FORMAT:
+            newer = "Install a newer Quantal" if version > FORMAT else "Solve again, or load it with an older Quantal"
+            raise FileError(f"{file}: format {version}: this Quantal reads format {FORMAT}. {newer}")
+        if _digest(contents, size - len(seal[0])) != seal[2].decode():
+            raise FileError(
+                f"{file}: damaged ({size} bytes): its contents are not those that were written (the digest differs). "
+                f"{again}"
+            )
 
 
-def _torn(file: Path, error: Exception) -> FileError:
-    text = " ".join(str(error).split())
-    return FileError(
-        f"{file}: torn or damaged ({file.stat().st_size} bytes; {type(error).__name__}: {text[:200]}). Take a copy, or "
-        "solve and save again"
-    )
+def _mentions(contents: BinaryIO, word: bytes) -> bool:
+    tail = b""
+    while block := contents.read(_BLOCK_BYTES):
+        if word in tail + block:
+            return True
+        tail = block[-len(word) :]
+    return False
 
 
 def _open(file: Path, group: str) -> Any:
@@ -289,12 +287,10 @@ def _open(file: Path, group: str) -> Any:
         return dataset.load()
 
 
-def _read(file: Path, group: str, digest: Any) -> Solution:
+def _read(file: Path, group: str) -> Solution:
     labelled = _open(file, group)
-    for name in sorted(str(n) for n in labelled.data_vars):
-        _feed(digest, name, labelled[name].values)
-    arrays, facts = _parts(file, f"{group}/record", digest)
-    game = _put_together(*_parts(file, f"{group}/record/game", digest))
+    arrays, facts = _parts(file, f"{group}/record")
+    game = _put_together(*_parts(file, f"{group}/record/game"))
 
     def per_agent(what: str) -> PerAgent:
         return PerAgent(game.agents, tuple(labelled[_name(f"{what}_{agent}")].values for agent in game.agents))
@@ -313,17 +309,15 @@ def _read(file: Path, group: str, digest: Any) -> Solution:
         steps=facts["steps"],
         parameters=Parameters(**parameters),
         notes=tuple(facts["notes"]),
-        others=tuple(_read(file, f"{group}/others/{k}", digest) for k in range(facts["others"])),
+        others=tuple(_read(file, f"{group}/others/{k}") for k in range(facts["others"])),
         certifier=certify,
     )
 
 
-def _parts(file: Path, group: str, digest: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _parts(file: Path, group: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts of a group."""
     dataset = _open(file, group)
     arrays = {str(name): dataset[name].values for name in dataset.data_vars}
-    for name in sorted(arrays):
-        _feed(digest, f"{group}/{name}", arrays[name])
     text = arrays.pop("facts").tobytes().decode()
     return arrays, json.loads(text)
 

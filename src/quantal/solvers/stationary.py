@@ -438,5 +438,5 @@ def follow(curve: StationaryCurve, progress: Callable[[float], None] | None = No
     )
 
 
-def _flag(flags: Array) -> bool:
+def _flag(flags: Array | np.ndarray) -> bool:
     return bool(np.asarray(flags)[0])

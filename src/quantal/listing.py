@@ -1,0 +1,148 @@
+"""The catalogue of games, written down, and how anything is written: tables, CSV, JSON.
+
+Kept apart from `quantal.report` so that listing games does not load the engine, which takes longer than the listing.
+"""
+
+from __future__ import annotations
+
+import csv
+import enum
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from quantal.files import replacing
+from quantal.game import MarkovGame
+from quantal.games import Entry
+
+
+def new_table(title: str) -> Table:
+    """Begin a table in our style."""
+    return Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+
+
+def number(x: float) -> str:
+    """Write a number for people: four significant digits."""
+    return f"{x:.4g}" if x == 0 or abs(x) >= 1e-3 or not math.isfinite(x) else f"{x:.1e}"
+
+
+def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows to a file, whole or not at all; None becomes an empty cell.
+
+    Raises
+    ------
+    FileError
+        If the directory cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def to_json(record: Any) -> str:
+    """Write plain objects as JSON; what is not finite becomes null, as JSON has no word for it."""
+    return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, Mapping):
+        return {str(key): _plain(value) for key, value in x.items()}
+    if isinstance(x, np.ndarray):
+        return _plain(x.tolist())
+    if isinstance(x, enum.Enum):
+        return x.name.lower()
+    if isinstance(x, (str, bool, int)) or x is None:
+        return x
+    if isinstance(x, (float, np.floating)):
+        return float(x) if math.isfinite(x) else None
+    if isinstance(x, np.integer):
+        return int(x)
+    return [_plain(item) for item in x]
+
+
+# ---------------------------------------------------------------------- games
+
+
+def catalogue(entries: Mapping[str, Entry]) -> Table:
+    """List the games."""
+    table = new_table("Games")
+    for column in ("name", "what it is", "beta", "horizon or discount"):
+        table.add_column(column, no_wrap=column == "name")
+    for name, entry in entries.items():
+        table.add_row(name, entry.summary, f"{entry.beta:g}", _length(entry))
+    return table
+
+
+def _length(entry: Entry) -> str:
+    if entry.horizon is not None:
+        return f"T = {entry.horizon}"
+    return "played once" if entry.discount == 0 else f"discount {entry.discount:g}"
+
+
+def game_card(name: str, entry: Entry, game: MarkovGame) -> RenderableType:
+    """Show one game: map, agents, states, actions, defaults."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("agents", ", ".join(game.agents))
+    table.add_row("states", f"{' x '.join(map(str, game.state_shape))} = {game.number_of_states}: {_states(game)}")
+    if len(set(game.actions)) == 1:
+        table.add_row("actions", ", ".join(game.actions[0]))
+    else:
+        for agent, labels in zip(game.agents, game.actions, strict=True):
+            table.add_row(f"actions of {agent}", ", ".join(labels))
+    starts = np.argwhere(np.asarray(game.start) > 0)
+    if game.number_of_states > 1:
+        some = "one of {} states" if len(starts) > 1 else "{}"
+        table.add_row("start", some.format(len(starts) if len(starts) > 1 else game.state_name(starts[0])))
+    table.add_row("defaults", f"beta {entry.beta:g}, {_length(entry)}")
+    heading = Text.assemble((game.name or name, "bold"), "\n", entry.summary)
+    return Group(heading, "", Text(game.picture), "", table)
+
+
+def _states(game: MarkovGame) -> str:
+    return " by ".join(
+        ", ".join(labels) if len(labels) <= 10 else f"{labels[0]}, {labels[1]}, ..., {labels[-1]}"
+        for labels in dict.fromkeys(game.state_labels)
+    )
+
+
+def catalogue_record(entries: Mapping[str, Entry]) -> dict[str, Any]:
+    """List the games."""
+    return {
+        "games": [
+            {"name": n, "summary": e.summary, "beta": e.beta, "horizon": e.horizon, "discount": e.discount}
+            for n, e in entries.items()
+        ]
+    }
+
+
+def game_record(name: str, entry: Entry, game: MarkovGame) -> dict[str, Any]:
+    """Describe one game."""
+    return {
+        "name": name,
+        "title": game.name,
+        "summary": entry.summary,
+        "agents": game.agents,
+        "actions": dict(zip(game.agents, game.actions, strict=True)),
+        "state_shape": game.state_shape,
+        "state_labels": game.state_labels,
+        "start": "uniform" if not any(np.asarray(game.start).strides) else _starts(game),
+        "picture": game.picture,
+        "beta": entry.beta,
+        "horizon": entry.horizon,
+        "discount": entry.discount,
+    }
+
+
+def _starts(game: MarkovGame) -> list[dict[str, Any]]:
+    start = np.asarray(game.start)
+    return [{"state": [int(k) for k in at], "probability": float(start[tuple(at)])} for at in np.argwhere(start > 0)]
