@@ -1,6 +1,7 @@
 """Every verb of `quantal.bellman` against its readable twin: plain loops over states and joint actions."""
 
 import itertools
+from functools import cache, cached_property
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,7 @@ from quantal.game import MarkovGame
 from quantal.layout import DenseMoves, JointMoves, OwnMoves, model_of
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
-
-
-@pytest.fixture(autouse=True)
-def _double():
-    with jax.enable_x64(True):
-        yield
-
+RULES = ("expected", "soft", "greedy")
 
 # --------------------------------------------------------------------------- games
 
@@ -94,43 +89,91 @@ GAMES = {
 
 
 class Case:
-    """A game with discounts, precisions, Q, policies (zero where illegal) and values."""
+    """A game with discounts, precisions, Q, policies (zero where illegal), values, and some states."""
 
     def __init__(self, game):
         rng = np.random.default_rng(99)
-        self.game, self.model = game, model_of(game)
-        shape, self.counts = self.model.state_shape, game.action_counts
-        self.agents = len(self.counts)
+        with jax.enable_x64(True):
+            self.model = model_of(game)
+        self.game, self.counts = game, game.action_counts
+        self.agents, shape = len(self.counts), self.model.state_shape
+        self.legal = [
+            np.broadcast_to(np.asarray(mask), (a, *shape))
+            for mask, a in zip(self.model.legal, self.counts, strict=True)
+        ]
         self.discount = rng.uniform(0.5, 1, self.agents)
         self.beta = rng.uniform(0.3, 3, self.agents)
         self.q = tuple(rng.normal(size=(a, *shape)) for a in self.counts)
         self.values = tuple(rng.normal(size=shape) for _ in self.counts)
-        self.policies = tuple(
-            np.asarray(p) for p in map(softmax, [np.zeros(a.shape) for a in self.q], self.legal())
-        )
-        weights = [p * rng.random(p.shape) for p in self.policies]
+        weights = [mask * (0.1 + rng.random(mask.shape)) for mask in self.legal]
         self.policies = tuple(w / w.sum(axis=0) for w in weights)
-
-    def legal(self):
-        flat = self.model.state_shape
-        return [
-            np.broadcast_to(np.asarray(mask), (a, *flat))
-            for mask, a in zip(self.model.legal, self.counts, strict=True)
-        ]
+        self.u = rng.normal(size=(*self.counts, *shape))
+        # In any order, with repeats: the finite horizon takes the unfinished states in padded chunks.
+        self.numbers = rng.integers(self.model.number_of_states, size=self.model.number_of_states + 3)
 
     def states(self):
-        return list(np.ndindex(*self.model.state_shape))
+        return np.ndindex(*self.model.state_shape)
 
     def actions(self):
-        return list(itertools.product(*map(range, self.counts)))
+        return itertools.product(*map(range, self.counts))
 
-    def engine(self, name):
-        return tuple(map(jnp.asarray, getattr(self, name)))
+    def kept(self):
+        """Every set of agents that a marginal may keep."""
+        return [k for n in range(self.agents + 1) for k in itertools.combinations(range(self.agents), n)]
+
+    def computed(self):
+        """All that the verbs say about this case, from one traced program, as the solvers would run it."""
+
+        def everything(model, beta, discount, q, policies, values, u, numbers):
+            each = [(i, v) for i, v in enumerate(values)]
+            return {
+                "backup": bellman.backup(model, discount, policies, values),
+                "one": [bellman.backup_one(model, discount, i, policies, v) for i, v in each],
+                "joint": [bellman.joint_payoffs(model, discount, i, v) for i, v in each],
+                "at": [bellman.payoffs_at(model, discount, i, v, numbers) for i, v in each],
+                "marginal": [bellman.marginal(u, policies, keep) for keep in self.kept()],
+                "sweep": [bellman.sweep(model, rule, beta, discount, q) for rule in RULES],
+            }
+
+        with jax.enable_x64(True):
+            given = (self.beta, self.discount, self.q, self.policies, self.values, self.u, self.numbers)
+            return jax.tree.map(np.asarray, jax.jit(everything)(self.model, *jax.tree.map(jnp.asarray, given)))
+
+    @cached_property
+    def payoffs(self):
+        """u_i [*A, *states] by loops, for the case's values."""
+        return [looped_payoffs(self, i, v) for i, v in enumerate(self.values)]
 
 
-@pytest.fixture(params=GAMES, name="case")
-def _case(request, _double):
-    return Case(GAMES[request.param]())
+@cache
+def case_of(name):
+    return Case(GAMES[name]())
+
+
+@cache
+def computed(name):
+    """Small games: nothing is staged."""
+    return case_of(name).computed()
+
+
+STAGED = ["one agent, chance", "two agents", "two agents, joint rewards", "three agents, chance", "four agents"]
+
+
+@pytest.fixture(params=[*GAMES, *(f"{name}, as if large" for name in STAGED)], name="both")
+def _both(request, monkeypatch):
+    """A case, and what the verbs say about it; for some also on the ways that large games take."""
+    name = request.param.removesuffix(", as if large")
+    if name == request.param:
+        return case_of(name), computed(name)
+    as_if_large(monkeypatch)
+    return case_of(name), case_of(name).computed()
+
+
+def as_if_large(monkeypatch):
+    """Stage everything, scan early, and keep the last agent's axis apart."""
+    monkeypatch.setattr(bellman, "STAGED_FROM", 0)
+    monkeypatch.setattr(bellman, "UNROLLED", 3)
+    monkeypatch.setattr(bellman, "ROW", 1)
 
 
 # ------------------------------------------------------------------ the readable twins
@@ -157,9 +200,7 @@ def successors_at(case, x, a):
     dynamics = case.game.dynamics
     if isinstance(dynamics, Coupled):
         row = (*x, *a)
-        yield from zip(
-            ((int(s),) for s in dynamics.successors[row]), dynamics.probabilities[row], strict=True
-        )
+        yield from zip(((int(s),) for s in dynamics.successors[row]), dynamics.probabilities[row], strict=True)
         return
     tables, chances = dynamics.successors, dynamics.probabilities
     for branch in np.ndindex(*(t.shape[-1] for t in tables)):
@@ -191,13 +232,6 @@ def looped_marginal(case, u, policies, keep):
     return out
 
 
-def looped_backup(case, policies, values):
-    return [
-        looped_marginal(case, looped_payoffs(case, i, values[i]), policies, (i,))
-        for i in range(case.agents)
-    ]
-
-
 def looped_value(rule, beta, q, pi, legal):
     if rule == "expected":
         return (pi * q).sum(axis=0)
@@ -211,123 +245,101 @@ def looped_value(rule, beta, q, pi, legal):
 
 def test_the_games_cover_every_kind_of_moves():
     # The twins below prove nothing about a kind of dynamics that no game uses.
-    with jax.enable_x64(True):
-        kinds = {type(model_of(make()).moves) for make in GAMES.values()}
-    assert kinds == {OwnMoves, JointMoves, DenseMoves}
+    assert {type(case_of(name).model.moves) for name in GAMES} == {OwnMoves, JointMoves, DenseMoves}
 
 
-def test_backup_equals_the_loops(case):
+def test_backup_equals_the_loops(both):
     # Equation (3), term by term.
-    discount = jnp.asarray(case.discount)
-    fast = bellman.backup(case.model, discount, case.engine("policies"), case.engine("values"))
-    for q, slow in zip(fast, looped_backup(case, case.policies, case.values), strict=True):
-        np.testing.assert_allclose(q, slow, **TOLERANCE)
+    case, fast = both
+    for i, u in enumerate(case.payoffs):
+        np.testing.assert_allclose(fast["backup"][i], looped_marginal(case, u, case.policies, (i,)), **TOLERANCE)
 
 
-def test_backup_inside_jit_is_the_same(case):
-    # Solvers call it traced, discounts included; fusing must not change what is computed.
-    discount = jnp.asarray(case.discount)
-    arguments = (case.model, discount, case.engine("policies"), case.engine("values"))
-    for traced, plain in zip(
-        jax.jit(bellman.backup)(*arguments), bellman.backup(*arguments), strict=True
-    ):
-        np.testing.assert_allclose(traced, plain, **TOLERANCE)
-
-
-def test_backup_of_one_agent_is_its_part_of_the_whole(case):
+def test_backup_of_one_agent_is_its_part_of_the_whole(both):
     # Algorithm 1 updates agents one after the other: each step must be what the joint one computes.
-    discount = jnp.asarray(case.discount)
-    slow = looped_backup(case, case.policies, case.values)
-    for i in range(case.agents):
-        q = bellman.backup_one(
-            case.model, discount, i, case.engine("policies"), jnp.asarray(case.values[i])
-        )
-        np.testing.assert_allclose(q, slow[i], **TOLERANCE)
+    _, fast = both
+    for one, whole in zip(fast["one"], fast["backup"], strict=True):
+        np.testing.assert_allclose(one, whole, **TOLERANCE)
 
 
-def test_joint_payoffs_equal_the_loops(case):
+def test_joint_payoffs_equal_the_loops(both):
     # The stage game of MGE-F, all joint actions written out.
-    discount = jnp.asarray(case.discount)
-    for i in range(case.agents):
-        u = bellman.joint_payoffs(case.model, discount, i, jnp.asarray(case.values[i]))
-        np.testing.assert_allclose(u, looped_payoffs(case, i, case.values[i]), **TOLERANCE)
+    case, fast = both
+    for u, slow in zip(fast["joint"], case.payoffs, strict=True):
+        np.testing.assert_allclose(u, slow, **TOLERANCE)
 
 
-def test_payoffs_at_some_states_are_those_of_the_whole(case):
-    # The finite horizon takes the unfinished states in chunks, in any order, padded by repeats; `states` is traced.
-    discount = jnp.asarray(case.discount)
-    total = case.model.number_of_states
-    states = np.random.default_rng(0).integers(total, size=total + 3)
-    pick = jax.jit(bellman.payoffs_at, static_argnums=2)
-    for i in range(case.agents):
-        u = pick(case.model, discount, i, jnp.asarray(case.values[i]), jnp.asarray(states))
-        slow = looped_payoffs(case, i, case.values[i]).reshape((*case.counts, total))
-        np.testing.assert_allclose(u, slow[..., states], **TOLERANCE)
+def test_payoffs_at_some_states_are_those_of_the_whole(both):
+    # The finite horizon picks states by traced numbers.
+    case, fast = both
+    for u, slow in zip(fast["at"], case.payoffs, strict=True):
+        np.testing.assert_allclose(u, slow.reshape((*case.counts, -1))[..., case.numbers], **TOLERANCE)
 
 
-def test_marginals_equal_the_loops(case):
+def test_marginals_equal_the_loops(both):
     # Newton needs E over everyone, over all but one, over all but two: any set of agents may be kept.
-    u = np.random.default_rng(1).normal(size=(*case.counts, *case.model.state_shape))
-    for size in range(case.agents + 1):
-        for keep in itertools.combinations(range(case.agents), size):
-            fast = bellman.marginal(jnp.asarray(u), case.engine("policies"), keep)
-            np.testing.assert_allclose(
-                fast, looped_marginal(case, u, case.policies, keep), **TOLERANCE
-            )
+    case, fast = both
+    for keep, u in zip(case.kept(), fast["marginal"], strict=True):
+        np.testing.assert_allclose(u, looped_marginal(case, case.u, case.policies, keep), **TOLERANCE)
 
 
 def test_marginal_wants_agents_in_order():
     # Axes come back in agents' order; a caller who lists them otherwise would misread the result.
-    u = jnp.zeros((2, 2, 1))
     with pytest.raises(ValueError, match=r"increasing order.*got \(1, 0\)"):
-        bellman.marginal(u, (jnp.ones((2, 1)),) * 2, (1, 0))
+        bellman.marginal(jnp.zeros((2, 2, 1)), (jnp.ones((2, 1)),) * 2, (1, 0))
 
 
-@pytest.mark.parametrize("rule", ["expected", "soft", "greedy"])
-def test_sweep_is_softmax_value_and_backup(case, rule):
+def test_sweep_is_softmax_value_and_backup(both):
     # Q = T(Q) is what all of the infinite-horizon solvers iterate.
-    fast = jax.jit(bellman.sweep, static_argnums=1)(
-        case.model, rule, jnp.asarray(case.beta), jnp.asarray(case.discount), case.engine("q")
-    )
-    policies = [softmax(b * q, m) for b, q, m in zip(case.beta, case.q, case.legal(), strict=True)]
-    values = [
-        looped_value(rule, *rest)
-        for rest in zip(case.beta, case.q, policies, case.legal(), strict=True)
-    ]
-    for q, slow in zip(fast, looped_backup(case, policies, values), strict=True):
-        np.testing.assert_allclose(q, slow, **TOLERANCE)
+    case, fast = both
+    policies = [softmax(b * q, mask) for b, q, mask in zip(case.beta, case.q, case.legal, strict=True)]
+    for rule, found in zip(RULES, fast["sweep"], strict=True):
+        values = [looped_value(rule, *rest) for rest in zip(case.beta, case.q, policies, case.legal, strict=True)]
+        for i, q in enumerate(found):
+            slow = looped_marginal(case, looped_payoffs(case, i, values[i]), policies, (i,))
+            np.testing.assert_allclose(q, slow, **TOLERANCE)
 
 
-def test_sweep_has_the_derivative_of_the_loops():
+@pytest.mark.parametrize("large", [False, True])
+def test_sweep_has_the_derivative_of_the_loops(large, monkeypatch):
     # The certificate and inverse learning differentiate T: forward mode against a central difference, reverse
-    # against forward.
-    case = Case(GAMES["three agents, chance"]())
-    beta, discount = jnp.asarray(case.beta), jnp.asarray(case.discount)
-
-    def step(q):
-        return bellman.sweep(case.model, "expected", beta, discount, q)
-
-    rng = np.random.default_rng(2)
-    along = tuple(jnp.asarray(rng.normal(size=q.shape)) for q in case.q)
-    back = tuple(jnp.asarray(rng.normal(size=q.shape)) for q in case.q)
-    q, h = case.engine("q"), 1e-5
-    _, forward = jax.jvp(step, (q,), (along,))
-    ahead = step(tuple(x + h * d for x, d in zip(q, along, strict=True)))
-    behind = step(tuple(x - h * d for x, d in zip(q, along, strict=True)))
-    for d, up, down in zip(forward, ahead, behind, strict=True):
-        np.testing.assert_allclose(d, (up - down) / (2 * h), rtol=1e-7, atol=1e-7)
-    _, pullback = jax.vjp(step, q)
-    left = sum(jnp.vdot(b, d) for b, d in zip(back, forward, strict=True))
-    right = sum(jnp.vdot(b, d) for b, d in zip(pullback(back)[0], along, strict=True))
-    np.testing.assert_allclose(left, right, rtol=1e-10)
+    # against forward. Nothing that steers XLA (conditionals, layouts, constants) may stand in the way.
+    if large:
+        as_if_large(monkeypatch)
+    case, rng, h = case_of("three agents, chance"), np.random.default_rng(2), 1e-5
+    with jax.enable_x64(True):
+        model, beta, discount, q = jax.tree.map(jnp.asarray, (case.model, case.beta, case.discount, case.q))
+        along, back = (tuple(jnp.asarray(rng.normal(size=x.shape)) for x in q) for _ in range(2))
+        step = jax.jit(lambda x: bellman.sweep(model, "expected", beta, discount, x))
+        _, forward = jax.jvp(step, (q,), (along,))
+        ahead, behind = (step(jax.tree.map(lambda x, d, s=s: x + s * d, q, along)) for s in (h, -h))  # noqa: B023
+        for d, up, down in zip(forward, ahead, behind, strict=True):
+            np.testing.assert_allclose(d, (up - down) / (2 * h), rtol=1e-7, atol=1e-7)
+        (pulled,) = jax.vjp(step, q)[1](back)
+        left = sum(float(jnp.vdot(b, d)) for b, d in zip(back, forward, strict=True))
+        right = sum(float(jnp.vdot(b, d)) for b, d in zip(pulled, along, strict=True))
+    assert left == pytest.approx(right, rel=1e-10)
 
 
-def test_sweep_works_over_a_batch_of_precisions(case):
+@pytest.mark.parametrize("large", [False, True])
+def test_sweep_works_over_a_batch_of_precisions(large, monkeypatch):
     # vmap over beta is how a whole path is computed at once.
-    betas = jnp.stack([jnp.asarray(case.beta), 2 * jnp.asarray(case.beta)])
-    discount, q = jnp.asarray(case.discount), case.engine("q")
-    batch = jax.vmap(lambda b: bellman.sweep(case.model, "expected", b, discount, q))(betas)
-    for k in range(2):
-        single = bellman.sweep(case.model, "expected", betas[k], discount, q)
-        for many, one in zip(batch, single, strict=True):
-            np.testing.assert_allclose(many[k], one, **TOLERANCE)
+    if large:
+        as_if_large(monkeypatch)
+    case = case_of("three agents")
+    with jax.enable_x64(True):
+        model, beta, discount, q = jax.tree.map(jnp.asarray, (case.model, case.beta, case.discount, case.q))
+        step = jax.jit(lambda b: bellman.sweep(model, "expected", b, discount, q))
+        batch = jax.vmap(step)(jnp.stack([beta, 2 * beta]))
+        for many, first, second in zip(batch, step(beta), step(2 * beta), strict=True):
+            np.testing.assert_allclose(many, jnp.stack([first, second]), **TOLERANCE)
+
+
+def test_policies_far_apart_do_not_overflow():
+    # Only the largest logit of a state is subtracted, so every state keeps a policy however far the states lie apart.
+    case = case_of("two agents")
+    with jax.enable_x64(True):
+        model, discount = jax.tree.map(jnp.asarray, (case.model, case.discount))
+        q = tuple(jnp.asarray(x * 1e4 + 1e6 * np.arange(x.shape[1])[None, :, None]) for x in case.q)
+        found = jax.jit(bellman.sweep, static_argnums=1)(model, "expected", jnp.ones(2), discount, q)
+    assert all(np.isfinite(x).all() for x in found)

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.test_bellman import GAMES, Case, coupled_game, own_game, successors_at
 
 import quantal as qt
 from quantal import evaluation
 from quantal.layout import DenseMoves, OwnMoves, from_public, model_of
 from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
-from tests.test_bellman import GAMES, Case, coupled_game, own_game, successors_at
 
 
 @pytest.fixture(autouse=True)

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.test_bellman import GAMES, TOLERANCE, Case, successors_at
 
 from quantal import bellman
 from quantal.occupancy import push
-from tests.test_bellman import GAMES, TOLERANCE, Case, successors_at
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,8 @@ def stochastic(name: str) -> qt.MarkovGame:
 def furthest(solution: qt.Solution, policy: np.ndarray) -> float:
     """Largest difference of a probability; the reference pads missing actions with zeros: (S, M, A)."""
     return max(
-        float(np.abs(solution.policy[i] - policy[:, i, : solution.policy[i].shape[-1]]).max()) for i in range(policy.shape[1])
+        float(np.abs(solution.policy[i] - policy[:, i, : solution.policy[i].shape[-1]]).max())
+        for i in range(policy.shape[1])
     )
 
 
@@ -45,7 +46,8 @@ def test_solve_meets_sgamesolver_at_every_precision(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["4x3x3_seed0", "4x3x3_seed1", "3x4x2_seed0", "3x4x2_seed1", "6x3x2_seed0", "16x2x3_seed0", "5x3x2to4_seed0"]
+    "name",
+    ["4x3x3_seed0", "4x3x3_seed1", "3x4x2_seed0", "3x4x2_seed1", "6x3x2_seed0", "16x2x3_seed0", "5x3x2to4_seed0"],
 )
 def test_the_branch_meets_sgamesolver_with_two_to_four_players(name):
     # One path per game: the branch's first passage of each lambda is where sgamesolver stops.

@@ -5,13 +5,13 @@ import math
 import jax
 import numpy as np
 import pytest
+from tests.test_bellman import Case, coupled_game, own_game
+from tests.test_evaluation import chain, final_at, looped_values, random_policies, reward_at, solution_of
 
 import quantal as qt
 from quantal import rollout
 from quantal.games import pursuit
 from quantal.rollout import evaluate, most_probable, simulate
-from tests.test_bellman import Case, coupled_game, own_game
-from tests.test_evaluation import chain, final_at, looped_values, random_policies, reward_at, solution_of
 
 GAMES = {
     "own moves": lambda: own_game(30, (4, 3), (3, 2), (1, 1), ["s0", "01"]),
@@ -292,7 +292,7 @@ def test_a_start_that_is_none_says_so():
 def test_stationary_play_wants_a_number_of_steps():
     game = GAMES["joint moves"]()
     stationary = solution_of(game, random_policies(game, np.random.default_rng(45)), discount=[0.5, 0.6])
-    with pytest.raises(qt.ParameterError, match="stationary.*expected steps="):
+    with pytest.raises(qt.ParameterError, match=r"stationary.*expected steps="):
         simulate(game, stationary, 10)
     with pytest.raises(qt.ParameterError, match="one discount for all agents"):
         simulate(game, stationary, 10, steps=5, terminate=True)
@@ -313,6 +313,6 @@ def test_what_cannot_be_played_is_refused():
         simulate(game, solution, -1)
     with pytest.raises(qt.ParameterError, match="batch=0"):
         simulate(game, solution, 3, batch=0)
-    with pytest.raises(qt.TooLargeError, match="keeping 10{12} episodes"):
+    with pytest.raises(qt.TooLargeError, match=r"keeping 10{12} episodes"):
         simulate(game, solution, 10**12)
     assert len(simulate(game, solution, 0)) == 0

@@ -19,14 +19,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
-from operator import add, mul
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 from jaxtyping import Array, Float, Int
@@ -77,14 +76,13 @@ def sweep(
     tuple
         T(Q)_i [A_i, *states] per agent.
     """
-    agents = range(model.number_of_agents)
     if not isinstance(model.moves, OwnMoves):
-        return backup(model, discount, *read_q(model, rule, beta, q))
-    cut = _cut(model)
-    chosen = [_choose(model, cut, rule, i, beta[i], q[i]) for i in agents]
+        return backup(model, discount, *logit.read(rule, beta, q, model.legal))
+    rows, agents = _rows(model, model.moves), tuple(range(model.number_of_agents))
+    chosen = [_choose(rows, rule, i, beta[i], q[i]) for i in agents]
     weights, scales, values = zip(*chosen, strict=True)
     ahead = tuple(discount[i] * values[i] for i in agents)
-    return tuple(_open(x, model, cut) for x in _contracted(model, cut, tuple(agents), weights, scales, ahead))
+    return tuple(_open(rows, x) for x in _contracted(rows, agents, weights, scales, ahead))
 
 
 def backup(
@@ -231,26 +229,19 @@ def expected_next(moves: OwnMoves | JointMoves | DenseMoves, value: Float[Array,
     return _gathered(moves, 0, value)
 
 
-def read_q(
-    model: Model, rule: ValueRule, beta: Float[Array, "M"], q: tuple[Float[Array, "..."], ...]
-) -> tuple[tuple[Float[Array, "..."], ...], tuple[Float[Array, "..."], ...]]:
-    """Policies [A_i, *states] and values [*states] that Q-functions imply, per agent."""
-    policies = tuple(logit.policy(b * qi, m) for b, qi, m in zip(beta, q, model.legal, strict=True))
-    values = tuple(logit.value(rule, b, qi, pi, m) for b, qi, pi, m in zip(beta, q, policies, model.legal, strict=True))
-    return policies, values
-
-
 # ------------------------------------------------------------------ any dynamics
 
 
-def _backup(model: Model, discount, wanted: tuple[int, ...], policies, values) -> tuple[Array, ...]:
+def _backup(
+    model: Model, discount: Array, wanted: tuple[int, ...], policies: tuple[Array, ...], values: tuple[Array, ...]
+) -> tuple[Array, ...]:
     """Q_i for the wanted agents; `values` holds theirs only."""
     ahead = tuple(discount[i] * v for i, v in zip(wanted, values, strict=True))
     if isinstance(model.moves, OwnMoves):
-        cut = _cut(model)
-        weights = tuple(_close(p, model, cut) for p in policies)
-        rows = tuple(v.reshape((*v.shape[:cut], -1)) for v in ahead)
-        return tuple(_open(x, model, cut) for x in _contracted(model, cut, wanted, weights, None, rows))
+        rows = _rows(model, model.moves)
+        weights = tuple(_close(rows, p) for p in policies)
+        ahead = tuple(v.reshape((*v.shape[: rows.cut], -1)) for v in ahead)
+        return tuple(_open(rows, x) for x in _contracted(rows, wanted, weights, None, ahead))
     if isinstance(model.moves, DenseMoves):
         # The matrix is the largest thing there is: read it once for all agents.
         together = model.moves.matrix @ jnp.stack(ahead, axis=-1)
@@ -271,39 +262,53 @@ def _over_branches(terms: Array) -> Array:
 # ------------------------------------------------------------------ own moves: leading axes and rows
 
 
-def _cut(model: Model) -> int:
-    """How many agents lead. At least one does (if there are two), so that no joint table is written."""
+@dataclass(frozen=True)
+class _Rows:
+    """A game of own moves whose first `cut` agents lead; the states of the others are one row."""
+
+    model: Model
+    moves: OwnMoves
+    cut: int
+
+    @property
+    def staged(self) -> bool:
+        """Whether arrays are so large that it pays to tell XLA what to write to memory."""
+        return self.model.number_of_states >= STAGED_FROM and jax.default_backend() == "cpu"
+
+
+def _rows(model: Model, moves: OwnMoves) -> _Rows:
+    """Cut the agents in two. At least one leads (if there are two), so that no joint table is written."""
     shape = model.state_shape
     tail = 1
     while tail < len(shape) - 1 and math.prod(shape[-tail:]) < ROW:
         tail += 1
-    return len(shape) - tail
+    return _Rows(model, moves, len(shape) - tail)
 
 
-def _close(x: Array, model: Model, cut: int) -> Array:
-    """[A, *states] to [*lead, A, tail]; state axes of length 1 are spread over the tail only if some are longer."""
-    tail = x.shape[1 + cut :]
-    if any(n != 1 for n in tail):
-        x = jnp.broadcast_to(x, x.shape[: 1 + cut] + model.state_shape[cut:])
+def _close(rows: _Rows, x: Array) -> Array:
+    """[A, *states] to [*lead, A, tail]; state axes of length 1 stay so where they can."""
+    cut = rows.cut
+    if any(n != 1 for n in x.shape[1 + cut :]):
+        x = jnp.broadcast_to(x, x.shape[: 1 + cut] + rows.model.state_shape[cut:])
     return jnp.moveaxis(x.reshape((*x.shape[: 1 + cut], -1)), 0, cut)
 
 
-def _open(x: Array, model: Model, cut: int) -> Array:
+def _open(rows: _Rows, x: Array) -> Array:
     """[*lead, A, tail] to [A, *states]."""
-    return jnp.moveaxis(x, cut, 0).reshape((x.shape[cut], *model.state_shape))
+    return jnp.moveaxis(x, rows.cut, 0).reshape((x.shape[rows.cut], *rows.model.state_shape))
 
 
-def _choose(model: Model, cut: int, rule: ValueRule, i: int, beta, q: Array) -> tuple[Array, Array, Array]:
+def _choose(rows: _Rows, rule: ValueRule, i: int, beta: Array, q: Array) -> tuple[Array, Array, Array]:
     """Policies as weights [*lead, A, tail] and scales 1 / sum [*lead, tail], and values [*lead, tail], of one agent.
 
-    Policies are left unnormalised: that would be one more pass over the largest array.
+    `quantal.logit` in fewer passes over memory: normalised policies would be one more over the largest array.
     """
-    q, legal = _close(q, model, cut), _close(model.legal[i], model, cut)
+    cut, legal, q = rows.cut, _close(rows, rows.model.legal[i]), _close(rows, q)
     actions = range(q.shape[cut])
     logits = jnp.where(legal, beta * q, -jnp.inf)
-    top = reduce(jnp.maximum, [_at(logits, cut, a) for a in actions])
-    # A constant: policies do not depend on the shift. Settled: it would be computed again for every action.
-    top = _stage(model, lambda x: x, lax.stop_gradient(top))
+    # Policies do not depend on the shift: a constant to derivatives.
+    top = lax.stop_gradient(reduce(jnp.maximum, [_at(logits, cut, a) for a in actions]))
+    top = _stage(rows, lambda x: x, top)
     weights = jnp.exp(logits - jnp.expand_dims(top, cut))
     total = _sum(_at(weights, cut, a) for a in actions)
     scale = 1 / total
@@ -312,55 +317,65 @@ def _choose(model: Model, cut: int, rule: ValueRule, i: int, beta, q: Array) -> 
     elif rule == "soft":
         value = (top + jnp.log(total)) / beta
     else:
-        value = reduce(jnp.maximum, [_at(jnp.where(legal, q, -jnp.inf), cut, a) for a in actions])
+        legal_q = jnp.where(legal, q, -jnp.inf)
+        value = reduce(jnp.maximum, [_at(legal_q, cut, a) for a in actions])
     return weights, scale, value
 
 
-def _contracted(model: Model, cut: int, wanted: tuple[int, ...], weights, scales, ahead) -> tuple[Array, ...]:
-    """Q_i [*lead, A_i, tail] of the wanted agents from weights of all and discounted values [*lead, tail] of theirs."""
-    moves = model.moves
-    # Two agents use a gathered value five times or so: not worth the memory for it.
-    inline = len(moves.successors) <= 2
-    if not inline:
-        ahead = _stage(model, lambda vs: tuple(_tail_gathered(moves, cut, v) for v in vs), ahead)
+def _contracted(
+    rows: _Rows,
+    wanted: tuple[int, ...],
+    weights: tuple[Array, ...],
+    scales: tuple[Array, ...] | None,
+    ahead: tuple[Array, ...],
+) -> tuple[Array, ...]:
+    """Q_i [*lead, A_i, tail] of the wanted agents.
 
-    def contract(weights, scales, ahead):
+    `weights` and `scales` (None: all 1) are policies of all agents, `ahead` the discounted values [*lead, tail] of the
+    wanted ones.
+    """
+    # Two agents use a gathered value about five times: not worth writing it down.
+    gathered = len(weights) > 2
+    if gathered:
+        ahead = _stage(rows, lambda vs: tuple(_tail_gathered(rows, v) for v in vs), ahead)
+
+    def contract(
+        weights: tuple[Array, ...], scales: tuple[Array, ...] | None, ahead: tuple[Array, ...]
+    ) -> tuple[Array, ...]:
         return tuple(
-            _settled(
-                model, _contract(model, cut, i, weights, scales, v, inline) + _reward(model, cut, i, weights, scales)
-            )
+            _in_order(rows, _future(rows, i, weights, scales, v, gathered) + _reward(rows, i, weights, scales))
             for i, v in zip(wanted, ahead, strict=True)
         )
 
-    return _stage(model, contract, tuple(weights), scales, tuple(ahead))
+    return _stage(rows, contract, weights, scales, ahead)
 
 
-def _contract(model: Model, cut: int, i: int, weights, scales, value: Array, inline: bool) -> Array:
+def _future(
+    rows: _Rows, i: int, weights: tuple[Array, ...], scales: tuple[Array, ...] | None, value: Array, gathered: bool
+) -> Array:
     """E_{pi_-i} E[ V(x') | x, a ] as [*lead, A_i, tail].
 
-    `value` is V [*lead, tail] if the tail (one agent) is to be gathered here, else [*lead, *A_tail, tail].
+    `value` is [*lead, *A_tail, tail] if it has been gathered along the tail, else [*lead, tail].
     """
-    moves: OwnMoves = model.moves
-    counts = model.action_counts
+    moves, cut, counts = rows.moves, rows.cut, rows.model.action_counts
     others = [j for j in range(len(counts)) if j != i]
 
-    def payoff(joint: dict[int, int | Array]) -> Array:
+    def after(joint: dict[int, int | Array]) -> Array:
         """V after the opponents' joint action: [*lead, A_i, tail]."""
         x = value
         for j in reversed(range(cut, len(counts))):
-            if inline:
+            if gathered:
+                x = x if j == i else _at(x, j, joint[j])
+            else:
                 x = _move_any(moves, j, cut, x, front=True) if j == i else _move(moves, j, joint[j], cut, x)
-            elif j != i:
-                x = _at(x, j, joint[j])
-        own_in_tail = i >= cut
         for j in others:
             if j < cut:
                 x = _move(moves, j, joint[j], j, x)
-        return x if own_in_tail else jnp.moveaxis(_move_any(moves, i, i, x, front=False), i + 1, cut)
+        return x if i >= cut else jnp.moveaxis(_move_any(moves, i, i, x, front=False), i + 1, cut)
 
     def descend(k: int, joint: dict[int, int | Array]) -> Array:
         if k == len(others):
-            return payoff(joint)
+            return after(joint)
         j = others[k]
 
         def term(a: int | Array) -> Array:
@@ -368,41 +383,42 @@ def _contract(model: Model, cut: int, i: int, weights, scales, value: Array, inl
 
         if math.prod(counts[o] for o in others[k:]) <= UNROLLED:
             return _sum(term(a) for a in range(counts[j]))
-        start = jnp.zeros(jax.eval_shape(term, 0).shape, value.dtype)
-        return lax.scan(lambda total, a: (total + term(a), None), start, jnp.arange(counts[j]))[0]
+        return _scanned(term, jnp.arange(counts[j]))
 
     result = descend(0, {})
-    return result if scales is None else result * _scale(cut, others, scales)
+    return result if scales is None else _scaled(rows, result, others, scales)
 
 
-def _reward(model: Model, cut: int, i: int, weights, scales) -> Array:
-    """E_{pi_-i} R_i as [*lead|1, A_i|1, tail|1]; opponents that it does not depend on are not even looked at."""
-    reward, agents = model.rewards[i], model.number_of_agents
-    deciding = [j for j in range(agents) if j != i and reward.shape[j] > 1]
-    opened = tuple(_open(w, model, cut) if j in deciding else w for j, w in enumerate(weights))
-    result = _close(marginal(reward, opened, (i,)), model, cut)
-    return result if scales is None or not deciding else result * _scale(cut, deciding, scales)
+def _reward(rows: _Rows, i: int, weights: tuple[Array, ...], scales: tuple[Array, ...] | None) -> Array:
+    """E_{pi_-i} R_i as [*lead|1, A_i|1, tail|1]; opponents on whom it does not depend are not looked at."""
+    reward = rows.model.rewards[i]
+    deciding = [j for j in range(len(weights)) if j != i and reward.shape[j] > 1]
+    opened = tuple(_open(rows, w) if j in deciding else w for j, w in enumerate(weights))
+    result = _close(rows, marginal(reward, opened, (i,)))
+    return result if scales is None else _scaled(rows, result, deciding, scales)
 
 
-def _scale(cut: int, agents: Sequence[int], scales) -> Array | float:
-    return reduce(mul, [jnp.expand_dims(scales[j], cut) for j in agents], 1.0)
+def _scaled(rows: _Rows, x: Array, agents: Sequence[int], scales: tuple[Array, ...]) -> Array:
+    """Normalise what was weighted by these agents' policies."""
+    if not agents:
+        return x
+    return x * jnp.expand_dims(_product(scales[j] for j in agents), rows.cut)
 
 
-def _tail_gathered(moves: OwnMoves, cut: int, value: Array) -> Array:
-    """V for every action of the tail agents: [*lead, tail] to [*lead, *A_tail, tail], rows contiguous."""
-    lengths = [table.shape[-1] for table in moves.successors[cut:]]
-    x = _gathered(moves, cut, value.reshape((*value.shape[:cut], *lengths)))
-    tail = len(lengths)
-    x = jnp.moveaxis(x, range(tail), range(cut, cut + tail))
-    return _contiguous(x.reshape((*x.shape[: cut + tail], -1)))
+def _tail_gathered(rows: _Rows, value: Array) -> Array:
+    """V for every action of the tail agents: [*lead, tail] to [*lead, *A_tail, tail]."""
+    cut, lengths = rows.cut, rows.model.state_shape[rows.cut :]
+    x = _gathered(rows.moves, cut, value.reshape((*value.shape[:cut], *lengths)))
+    x = jnp.moveaxis(x, range(len(lengths)), range(cut, cut + len(lengths)))
+    return _in_order(rows, x.reshape((*x.shape[: cut + len(lengths)], -1)))
 
 
 def _gathered(moves: OwnMoves, first: int, value: Array) -> Array:
-    """E[ V | a ] with agents `first`.. moving: [*states] to [A_first, ..., A_M, *states]."""
-    agents = len(moves.successors)
-    for j in reversed(range(first, agents)):
-        axis = agents - 1 - j + j  # the action axes of later agents stand in front already
-        value = jnp.moveaxis(_move_any(moves, j, axis, value, front=True), axis, 0)
+    """E[ V | a ] with agents from `first` on moving: [*states] to [A_first, ..., A_M, *states]."""
+    last = len(moves.successors) - 1
+    for j in reversed(range(first, last + 1)):
+        # The action axes of the later agents stand in front already, so that axis j is number `last`.
+        value = jnp.moveaxis(_move_any(moves, j, last, value, front=True), last, 0)
     return value
 
 
@@ -414,26 +430,26 @@ def _move(moves: OwnMoves, j: int, a: int | Array, axis: int, value: Array) -> A
     table, chances = moves.successors[j][a], moves.probabilities[j]
     if chances is None:
         return _take(value, table[0], axis)
-    chances = chances[a]
-    shape = (-1, *(1,) * (value.ndim - axis - 1))
-    return _sum(_take(value, table[b], axis) * chances[b].reshape(shape) for b in range(table.shape[0]))
+    chance, spread = chances[a], (1,) * (value.ndim - axis - 1)
+    return _sum(_take(value, table[b], axis) * chance[b].reshape((-1, *spread)) for b in range(table.shape[0]))
 
 
 def _move_any(moves: OwnMoves, j: int, axis: int, value: Array, *, front: bool) -> Array:
     """As `_move`, for all actions: the axis becomes two, [A_j, n_j] if `front`, else [n_j, A_j]."""
     table, chances = moves.successors[j], moves.probabilities[j]
 
-    def oriented(x: Array) -> Array:
+    def turned(x: Array) -> Array:
         return x if front else x.T
 
     if chances is None:
-        return _take(value, oriented(table[:, 0]), axis)
+        return _take(value, turned(table[:, 0]), axis)
     spread = (1,) * (value.ndim - axis - 1)
-    terms = []
-    for b in range(table.shape[1]):
-        chance = oriented(chances[:, b])
-        terms.append(_take(value, oriented(table[:, b]), axis) * chance.reshape(chance.shape + spread))
-    return _sum(terms)
+
+    def branch(b: int) -> Array:
+        chance = turned(chances[:, b])
+        return _take(value, turned(table[:, b]), axis) * chance.reshape(chance.shape + spread)
+
+    return _sum(branch(b) for b in range(table.shape[1]))
 
 
 def _own_next_at(moves: OwnMoves, value: Array, place: Sequence[Array], shape: tuple[int, ...]) -> Array:
@@ -448,27 +464,26 @@ def _own_next_at(moves: OwnMoves, value: Array, place: Sequence[Array], shape: t
     def term(branch: Sequence[int] | Array) -> Array:
         flat = _sum(math.prod(shape[j + 1 :]) * along(j, moves.successors[j][:, branch[j]]) for j in range(agents))
         chances = [along(j, p[:, branch[j]]) for j, p in enumerate(moves.probabilities) if p is not None]
-        return reduce(mul, chances, value[flat])
+        return _product([value[flat], *chances])
 
     if len(branches) <= UNROLLED:
         return _sum(term(branch) for branch in branches)
-    start = jnp.zeros(jax.eval_shape(term, branches[0]).shape, value.dtype)
-    return lax.scan(lambda total, b: (total + term(b), None), start, np.asarray(branches))[0]
+    return _scanned(term, jnp.asarray(branches))
 
 
 # ------------------------------------------------------------------ how XLA is told
 
 
-def _stage(model: Model, function: Callable[..., T], *operands: object) -> T:
+def _stage(rows: _Rows, function: Callable[..., T], *operands: object) -> T:
     """Apply `function` to operands that are written to memory first, once.
 
     XLA on a CPU fuses a cheap producer into every reader, through any number of gathers, and there computes it again
     for every element that is read; it drops optimization barriers before it does so. A conditional it cannot see
     through. This one is always true: successor numbers are not negative.
     """
-    if model.number_of_states < STAGED_FROM or jax.default_backend() != "cpu":
+    if not rows.staged:
         return function(*operands)
-    sure = model.moves.successors[0].reshape(-1)[0] >= 0
+    sure = rows.moves.successors[0].reshape(-1)[0] >= 0
     shapes = jax.eval_shape(function, *operands)
 
     def never(*_: object) -> T:
@@ -477,13 +492,9 @@ def _stage(model: Model, function: Callable[..., T], *operands: object) -> T:
     return lax.cond(sure, function, never, *operands)
 
 
-def _settled(model: Model, x: Array) -> Array:
-    """Contiguous, if it is large: XLA would let the first gather decide the order of the axes, and the loops'."""
-    return x if model.number_of_states < STAGED_FROM else _contiguous(x)
-
-
-def _contiguous(x: Array) -> Array:
-    return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
+def _in_order(rows: _Rows, x: Array) -> Array:
+    """Axes in memory as they are written here: XLA lets the first gather decide, and loops follow the axes."""
+    return with_layout_constraint(x, Layout(tuple(range(x.ndim)))) if rows.staged else x
 
 
 def _take(value: Array, indices: Array, axis: int) -> Array:
@@ -497,6 +508,17 @@ def _at(x: Array, axis: int, index: int | Array, *, keep: bool = False) -> Array
     return lax.dynamic_index_in_dim(x, index, axis, keepdims=keep)
 
 
-def _sum(terms) -> Array:
+def _sum(terms: Iterable[Array]) -> Array:
     """Add a few arrays, unrolled: XLA makes one pass of it."""
-    return reduce(add, terms)
+    return reduce(jnp.add, terms)
+
+
+def _product(terms: Iterable[Array]) -> Array:
+    return reduce(jnp.multiply, terms)
+
+
+def _scanned(term: Callable[[Array], Array], indices: Array) -> Array:
+    """Sum of term(index), one after the other: the program holds one of them."""
+    shape = jax.eval_shape(term, indices[0])
+    start = jnp.zeros(shape.shape, shape.dtype)
+    return lax.scan(lambda total, index: (total + term(index), None), start, indices)[0]

@@ -37,7 +37,7 @@ from quantal.experiments import (
 from quantal.files import replacing
 from quantal.game import MarkovGame
 from quantal.path import Path
-from quantal.solution import Solution
+from quantal.solution import PerAgent, Solution
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#000000", "#7F7F7F")
@@ -77,7 +77,8 @@ MARGIN = 0.33
 
 
 @contextmanager
-def _style() -> Generator[None]:
+def style() -> Generator[None]:
+    """Draw in our style inside; the user's matplotlib settings come back after it."""
     with rc_context(STYLE):
         yield
 
@@ -115,7 +116,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> None:
     target = check_format(path)
     kind = target.suffix.lower()[1:]
     undated = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    with _style(), replacing(target) as temporary:
+    with style(), replacing(target) as temporary:
         figure.savefig(temporary, format=kind, metadata=undated)
 
 
@@ -157,7 +158,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, 
 
 def figure_3(record: Figure3) -> Figure:
     """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved."""
-    with _style():
+    with style():
         figure = _figure(7.2, 2.9)
         times = sorted({t.time for t in record.traces}, reverse=True)
         panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
@@ -182,7 +183,7 @@ def figure_3(record: Figure3) -> Figure:
 
 def figure_4(record: Figure4) -> Figure:
     """First-move policies beside the printed ones, one panel per agent and start."""
-    with _style():
+    with style():
         figure = _figure(7.2, 3.9)
         rows = [row for row in record.comparisons if not row.misprint]
         names = list(dict.fromkeys(row.what for row in rows))
@@ -224,7 +225,7 @@ def one_step(record: OneStep) -> Figure:
 
 def pursuit_scores(record: PursuitScores) -> Figure:
     """How averages over ten games scatter, and where the paper's lies."""
-    with _style():
+    with style():
         figure = _figure(7.2, 2.7)
         panels = figure.subplots(1, len(record.samples), sharey=True, sharex=True)
         width = 1 / record.games
@@ -272,7 +273,7 @@ def pursuit_scores(record: PursuitScores) -> Figure:
 
 def grid_table(record: GridTable) -> Figure:
     """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
-    with _style():
+    with style():
         figure = _figure(7.2, 2.9)
         left, right = figure.subplots(1, 2)
         rows = [row for row in record.comparisons if row.what.startswith("game I,")]
@@ -335,33 +336,34 @@ def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: floa
 
 def published(record: PublishedGames) -> Figure:
     """Observed against predicted frequencies, each point with the number of its game."""
-    with _style():
+    with style():
         figure = _figure(4.2, 4.2)
-        axes = figure.subplots()
-        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, zorder=1)
-        crowd = [(g.nash[role], g.observed[role]) for g in record.games for role in range(2)]
-        points = [(g.predicted[role], g.observed[role]) for g in record.games for role in range(2)]
-        for k, ((predicted, observed), (nash, _)) in enumerate(zip(points, crowd, strict=True)):
-            shape, colour = (("o", BLUE), ("s", VERMILION))[k % 2]
-            axes.plot(nash, observed, shape, color=FAINT, markersize=4, fillstyle="none", zorder=2)
-            axes.plot(predicted, observed, shape, color=colour, markersize=5, markeredgecolor="white", zorder=3)
-        names = [str(k // 2 + 1) for k in range(len(points))]
-        for (x, y), name, k in zip(_beside(points, crowd), names, range(len(points)), strict=True):
-            axes.text(x, y, name, color=(BLUE, VERMILION)[k % 2], fontsize=7, ha="center", va="center")
-        axes.set_xlim(0, 1)
-        axes.set_ylim(0, 1)
-        axes.set_aspect("equal")
-        axes.set_xlabel(rf"predicted frequency, $\beta$ = {record.beta:g} for all")
-        axes.set_ylabel("observed frequency")
-        axes.text(0.30, 0.13, "● row plays up", color=BLUE)
-        axes.text(0.36, 0.85, "■ column plays left", color=VERMILION, ha="center")
-        axes.text(0.97, 0.30, "○ □ Nash equilibrium", color="#7F7F7F", ha="right")
-        distances = (
-            f"mean squared distance\n{record.mean_squared_distance:.4f} logit, "
-            f"{record.nash_mean_squared_distance:.4f} Nash"
-        )
-        axes.text(0.97, 0.03, distances, ha="right", va="bottom")
+        draw_published(figure.subplots(), record)
     return figure
+
+
+def draw_published(axes: Axes, record: PublishedGames) -> None:
+    """Draw observed against predicted frequencies."""
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, zorder=1)
+    crowd = [(g.nash[role], g.observed[role]) for g in record.games for role in range(2)]
+    points = [(g.predicted[role], g.observed[role]) for g in record.games for role in range(2)]
+    for k, ((predicted, observed), (nash, _)) in enumerate(zip(points, crowd, strict=True)):
+        shape, colour = (("o", BLUE), ("s", VERMILION))[k % 2]
+        axes.plot(nash, observed, shape, color=FAINT, markersize=4, fillstyle="none", zorder=2)
+        axes.plot(predicted, observed, shape, color=colour, markersize=5, markeredgecolor="white", zorder=3)
+    for k, (x, y) in enumerate(_beside(points, crowd)):
+        axes.text(x, y, str(k // 2 + 1), color=(BLUE, VERMILION)[k % 2], fontsize=7, ha="center", va="center")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_aspect("equal")
+    axes.set_xlabel(rf"predicted frequency, $\beta$ = {record.beta:g} for all")
+    axes.set_ylabel("observed frequency")
+    axes.text(0.33, 0.20, "● row plays up", color=BLUE)
+    axes.text(0.36, 0.85, "■ column plays left", color=VERMILION, ha="center")
+    axes.text(0.97, 0.30, "○ □ Nash equilibrium", color="#7F7F7F", ha="right")
+    logit, nash = record.mean_squared_distance, record.nash_mean_squared_distance
+    distances = f"mean squared distance\n{logit:.4f} logit, {nash:.4f} Nash"
+    axes.text(0.97, 0.03, distances, ha="right", va="bottom")
 
 
 def _beside(
@@ -409,7 +411,7 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     agents = [i for i in range(game.number_of_agents) if len(_legal(game, i, state)) > 1]
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
-    with _style():
+    with style():
         figure = _figure(min(3.3 * len(agents) + 0.4, 10), 2.9)
         panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
         for axes, i in zip(panels, agents, strict=True):
@@ -431,20 +433,44 @@ def _probability_axis(axes: Axes, top: float) -> None:
     axes.yaxis.set_major_locator(MultipleLocator(0.25 if top > 0.6 else 0.1))
 
 
-def draw_branch(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> None:
-    """Draw one agent's policy at a state along the branch."""
+def draw_branch(
+    axes: Axes,
+    path: Path,
+    agent: int,
+    state: tuple[int, ...],
+    *,
+    actions: Sequence[str] | None = None,
+    colour: str | None = None,
+) -> None:
+    """Draw one agent's policy at a state along the branch.
+
+    Parameters
+    ----------
+    axes
+        Where to draw.
+    path
+        From `quantal.solve_path`.
+    agent, state
+        Whose policy, and where.
+    actions
+        Which actions; all legal ones unless given.
+    colour
+        Of every curve; one each unless given.
+    """
     game = path[0].game
     betas, play = _curve(path, agent, state)
     axes.set_xlim(0 if min(path.betas) < 0.1 * max(path.betas) else min(path.betas), max(path.betas))
     axes.set_xlabel(r"precision $\beta$")
     for k, action in enumerate(_legal(game, agent, state)):
-        colour = COLOURS[k % len(COLOURS)]
+        if actions is not None and game.actions[agent][action] not in actions:
+            continue
+        ink = colour or COLOURS[k % len(COLOURS)]
         # Through folds a dashed curve cannot be followed; elsewhere dashes tell curves apart that coincide.
         dashes = "-" if path.folds else DASHES[k % 4]
-        axes.plot(betas, play[:, action], color=colour, linestyle=dashes, solid_capstyle="round", clip_on=False)
+        axes.plot(betas, play[:, action], color=ink, linestyle=dashes, solid_capstyle="round", clip_on=False)
         for fold in path.folds:
             p = fold.policy[agent][state][action]
-            axes.plot(fold.beta, p, "o", color=colour, markerfacecolor="white", markersize=5, markeredgewidth=1.3)
+            axes.plot(fold.beta, p, "o", color=ink, markerfacecolor="white", markersize=5, markeredgewidth=1.3)
     for fork in path.bifurcations:
         axes.plot(fork.beta, 0, "^", color=INK, markersize=5, clip_on=False)
 
@@ -468,12 +494,7 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
         time = () if path[0].horizon is None else (0,)
         play = np.stack([path[k].policy[agent][(*time, *state)] for k in order])
         return np.array(path.betas)[order], play
-    # Before the first fold is passed again, what was solved at the betas asked for lies on the curve too.
-    lowest = min((fold.beta for fold in path.folds), default=math.inf)
-    start = next((k for k, (beta, _) in enumerate(path.curve) if beta >= lowest), len(path.curve))
-    solved = [(b, s.policy) for b, s in zip(path.betas, path, strict=True) if b < lowest and s.converged]
-    head = sorted([*path.curve[:start], *solved], key=lambda point: point[0])
-    points = [*head, *path.curve[start:]]
+    points = _all_points(path)
     betas = np.array([beta for beta, _ in points])
     play = np.stack([policy[agent][state] for _, policy in points])
     keep = np.concatenate([[True], np.abs(np.diff(betas)) > 1e-12 * top])
@@ -486,6 +507,29 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
     # Local cubics: the curve is smooth and, unlike a spline, does not swing around folds.
     through = Akima1DInterpolator(length, np.column_stack([betas, play]), method="makima")(fine)
     return through[:, 0], through[:, 1:]
+
+
+def _all_points(path: Path) -> list[tuple[float, PerAgent]]:
+    """Everything known of a followed branch, in order: accepted points, folds, and what was solved at the betas."""
+    runs: list[list[tuple[float, PerAgent]]] = [[path.curve[0]]]
+    for point in path.curve[1:]:
+        rising = len(runs) % 2 == 1
+        if (point[0] > runs[-1][-1][0]) != rising and len(runs[-1]) > 1:
+            runs.append([])
+        runs[-1].append(point)
+    if len(runs) != len(path.folds) + 1:  # a fold that no two points stand apart enough to show
+        return list(path.curve)
+    ends = [path.curve[0][0], *(fold.beta for fold in path.folds), path.curve[-1][0]]
+    for beta, passes in zip(path.betas, path.passes, strict=True):
+        crossed = [k for k in range(len(runs)) if min(ends[k : k + 2]) < beta < max(ends[k : k + 2])]
+        if len(crossed) == len(passes):
+            for k, solution in zip(crossed, passes, strict=True):
+                runs[k].append((beta, solution.policy))
+    points: list[tuple[float, PerAgent]] = []
+    for k, run in enumerate(runs):
+        points += sorted(run, key=lambda point: point[0], reverse=k % 2 == 1)
+        points += [(fold.beta, fold.policy) for fold in path.folds[k : k + 1]]
+    return points
 
 
 # ---------------------------------------------------------------------- policies
@@ -502,7 +546,7 @@ def policy(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
 def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
     """Everyone's policy at a state as bars, one panel per agent."""
     game = solution.game
-    with _style():
+    with style():
         figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10), 2.6)
         panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
         for i, axes in enumerate(panels):
@@ -532,7 +576,7 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
     game = solution.game
     if len(game.coordinates) != game.number_of_agents or len(game.state_shape) != game.number_of_agents:
         raise ParameterError(f"{game.name or 'this game'} has no map: its agents have no coordinates")
-    with _style():
+    with style():
         places = np.concatenate(game.coordinates)
         width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)

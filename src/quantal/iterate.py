@@ -53,7 +53,7 @@ def fixed_point(
     legal: tuple[Bool[Array, "..."], ...],
     *,
     damping: Float[Array, ""] | float,
-    tol: Float[Array, ""] | float,
+    tol: Float[Array, "*cells"] | float,
     max_steps: int,
     cells: int = 0,
     memory: int = 0,
@@ -71,7 +71,7 @@ def fixed_point(
     damping
         Equation (14)'s alpha, the weight of the new Q: 1 is undamped.
     tol
-        Accepted residual of the undamped map.
+        Accepted residual of the undamped map; a number, or one per cell.
     max_steps
         Most moves: the map is applied once more, to see where the last one led.
     cells

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -25,7 +26,9 @@ from quantal.games import Entry
 
 def new_table(title: str) -> Table:
     """Begin a table in our style."""
-    return Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    return Table(
+        title=title, title_justify="left", title_style="bold", header_style="", box=box.SIMPLE_HEAD, pad_edge=False
+    )
 
 
 def number(x: float) -> str:
@@ -49,22 +52,20 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
 
 def to_json(record: Any) -> str:
     """Write plain objects as JSON; what is not finite becomes null, as JSON has no word for it."""
-    return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)
 
 
 def _plain(x: Any) -> Any:
     if isinstance(x, Mapping):
         return {str(key): _plain(value) for key, value in x.items()}
-    if isinstance(x, np.ndarray):
+    if isinstance(x, (np.ndarray, np.generic)):
         return _plain(x.tolist())
     if isinstance(x, enum.Enum):
         return x.name.lower()
     if isinstance(x, (str, bool, int)) or x is None:
         return x
-    if isinstance(x, (float, np.floating)):
-        return float(x) if math.isfinite(x) else None
-    if isinstance(x, np.integer):
-        return int(x)
+    if isinstance(x, float):
+        return x if math.isfinite(x) else None
     return [_plain(item) for item in x]
 
 

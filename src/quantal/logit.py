@@ -38,18 +38,14 @@ def log_policy(logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]) -> Flo
 
     Shifting by the largest legal logit first keeps the exponentials between 0 and 1. Loops over actions are unrolled.
     """
-    top = _fold(jnp.maximum, [jnp.where(legal[a], logits[a], -jnp.inf) for a in range(logits.shape[0])])
-    shifted = [jnp.where(legal[a], logits[a] - top, -jnp.inf) for a in range(logits.shape[0])]
-    total = jnp.log(_fold(jnp.add, [jnp.exp(s) for s in shifted]))
-    return jnp.stack([s - total for s in shifted])
+    shifted = _shifted(logits, legal)
+    return shifted - jnp.log(_fold(jnp.add, [jnp.exp(s) for s in _rows(shifted)]))
 
 
 def policy(logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]) -> Float[Array, "A *s"]:
     """Normalise logits to probabilities; exactly zero where an action is illegal."""
-    top = _fold(jnp.maximum, [jnp.where(legal[a], logits[a], -jnp.inf) for a in range(logits.shape[0])])
-    weights = [jnp.where(legal[a], jnp.exp(logits[a] - top), 0.0) for a in range(logits.shape[0])]
-    total = _fold(jnp.add, weights)
-    return jnp.stack([w / total for w in weights])
+    weights = jnp.exp(_shifted(logits, legal))
+    return weights / _fold(jnp.add, _rows(weights))
 
 
 def value(
@@ -80,6 +76,19 @@ def read(
     policies = tuple(policy(b * qi, mask) for b, qi, mask in zip(beta, q, legal, strict=True))
     values = tuple(value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True))
     return policies, values
+
+
+def _shifted(logits: Float[Array, "A *s"], legal: Bool[Array, "A *#s"]) -> Float[Array, "A *s"]:
+    """Logits less the largest legal one; minus infinity where illegal.
+
+    One array, not a stack of rows: XLA computes a stack row by row, and what the rows share again for each.
+    """
+    logits = jnp.where(legal, logits, -jnp.inf)
+    return logits - _fold(jnp.maximum, _rows(logits))
+
+
+def _rows(x: Array) -> list[Array]:
+    return [x[a] for a in range(x.shape[0])]
 
 
 def _fold(combine: Callable[[Array, Array], Array], terms: list[Array]):

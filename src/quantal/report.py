@@ -55,6 +55,11 @@ def parse_state(game: MarkovGame, text: str) -> State:
     return game.state_index(known)
 
 
+def state_text(game: MarkovGame, state: State) -> str:
+    """Write a state as `parse_state` reads it."""
+    return ",".join(labels[k] for labels, k in zip(game.state_labels, state, strict=True))
+
+
 def telling_state(solution: Solution) -> State:
     """Where to look first: the most probable first state; of equally probable ones, where play is least uniform."""
     game = solution.game
@@ -199,28 +204,37 @@ def branch_columns(path: Path, state: State) -> list[tuple[int, str]]:
     return columns
 
 
-def branch(path: Path, state: State) -> RenderableType:
-    """Show the branch at a state: a row per beta, and one more for every further passage."""
+def branch(path: Path, state: State, width: int = 120) -> RenderableType:
+    """Show the branch at a state: a row per beta, and one more for every further passage.
+
+    Parameters
+    ----------
+    path
+        From `quantal.solve_path`.
+    state
+        Where.
+    width
+        Characters in a line; actions that do not fit are left out, and their number is said.
+    """
     game = path[0].game
+    fitting = max(1, (width - 24) // 10)
     columns = branch_columns(path, state)
-    hidden = max(0, len(columns) - 2 * WIDE)
-    columns = columns[: 2 * WIDE]
+    hidden = max(0, len(columns) - fitting)
     where = "" if game.number_of_states == 1 else f" at {game.state_name(state)}"
     table = new_table(f"Branch of {game.name or 'the game'}{where}")
-    table.add_column("beta", justify="right", style="bold")
-    for i, name in columns:
-        table.add_column(f"{game.agents[i]}\n{name}", justify="right")
-    table.add_column("residual", justify="right")
-    table.add_column("branch")
+    table.add_column("beta", justify="right", style="bold", no_wrap=True)
+    for i, name in columns[:fitting]:
+        table.add_column(f"{game.agents[i]}\n{name}", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for beta, passes in zip(path.betas, path.passes, strict=True):
         for k, solution in enumerate(passes):
-            cells = [f"{policy_at(solution, i, state)[name]:.4f}" for i, name in columns]
-            label = str(solution.branch) if k == 0 else f"pass {k + 1}"
-            failed = "" if solution.converged else f" {solution.status.name.lower()}"
-            table.add_row(f"{beta:g}" if k == 0 else "", *cells, f"{solution.residual:.0e}", label + failed)
+            cells = [f"{policy_at(solution, i, state)[name]:.4f}" for i, name in columns[:fitting]]
+            label = solution.branch.name.lower() if k == 0 else f"pass {k + 1}"
+            failed = "" if solution.converged else f", {solution.status.name.lower()}"
+            table.add_row(f"{beta:g}" if k == 0 else "", *cells, label + failed)
     lines: list[RenderableType] = [table]
     if hidden:
-        lines.append(Text(f"{hidden} more actions: see --out, or --json", style="dim"))
+        lines.append(Text(f"{hidden} more actions do not fit: see --out, --figure or --json", style="dim"))
     events = [str(e) for e in (*path.folds, *path.bifurcations)]
     lines.append(Text("; ".join(events) if events else _no_events(path)))
     several = sum(len(passes) > 1 for passes in path.passes)
@@ -228,6 +242,7 @@ def branch(path: Path, state: State) -> RenderableType:
         lines.append(
             Text(f"the branch passes {several} of these betas more than once: every point is listed, in order")
         )
+    lines.append(Text(f"largest residual {max(s.residual for passes in path.passes for s in passes):.0e}"))
     if not path.complete:
         lines.append(Text("the branch could not be followed to the largest beta", style="yellow"))
     return Group(*lines)
@@ -266,15 +281,16 @@ def score_rows(played: Trajectories, exact: Evaluation) -> dict[str, dict[str, f
 def reproduction(found: Reproduction) -> RenderableType:
     """Show numbers beside the paper's, then what came out, then what must be known."""
     table = new_table(found.title)
-    for column in ("what", "rule, play", "", "ours", "paper", "apart", "note"):
+    for column in ("what", "value rule, play", "", "ours", "paper", "apart", "note"):
         table.add_column(column, justify="right" if column in ("ours", "paper", "apart", "note") else "left")
     footnotes = list(dict.fromkeys(row.note for row in found.comparisons if row.note))
     for row in found.comparisons:
         ours, paper = _columns(row)
         apart = "misprint" if row.misprint else "" if row.distance is None else f"{row.distance:{_gap_style(row)}}"
         mark = f"[{footnotes.index(row.note) + 1}]" if row.note else ""
-        how = ", ".join(part for part in (row.value, row.play) if part)
-        table.add_row(row.what, how, "\n".join(row.labels), ours, paper, apart, Text(mark), end_section=True)
+        how = ", ".join(part for part in (row.value, "" if row.play == "policy" else row.play) if part)
+        what = row.what.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+        table.add_row(what, how, "\n".join(row.labels), ours, paper, apart, Text(mark), end_section=True)
     lines = Table.grid(padding=(0, 1))
     lines.add_column(justify="right", no_wrap=True)
     lines.add_column()
@@ -355,7 +371,7 @@ def branch_rows(path: Path, states: Sequence[State]) -> Iterable[tuple[Any, ...]
             for i, agent in enumerate(game.agents):
                 for state in states:
                     for action, p in policy_at(solution, i, state).items():
-                        yield (beta, k + 1, agent, game.state_name(state), action, p, *facts)
+                        yield (beta, k + 1, agent, state_text(game, state), action, p, *facts)
 
 
 # ---------------------------------------------------------------------- JSON
@@ -401,7 +417,7 @@ def _policies_record(solution: Solution, state: State, time: int) -> dict[str, A
     game = solution.game
     return {
         "state": state,
-        "name": game.state_name(state),
+        "name": state_text(game, state),
         "time": None if solution.horizon is None else time,
         "policy": {agent: policy_at(solution, i, state, time) for i, agent in enumerate(game.agents)},
         "value": {agent: value_at(solution, i, state, time) for i, agent in enumerate(game.agents)},

@@ -362,7 +362,7 @@ def _picard(
     legal: Legal,
     z: PerAgent,
     damping: Array | float,
-    tol: Array | float,
+    tol: Float[Array, " S"],
     max_steps: int,
 ):
     """Equation (14) per state, from the play that logits z describe."""
@@ -480,10 +480,12 @@ def solve_stage(
         steps += int(count)
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
-        # A little below the tolerance, because what is reported is the response to where the iteration stopped.
-        done, found = _picard(u, beta, legal, z, how.damping, 0.25 * tol, most)
+        # What is reported is the response to where the iteration stops, whose residual may be larger by the map's slope.
+        scale = max(float(np.abs(np.asarray(x)).max()) for x in u)
+        inner = np.maximum(tol / np.maximum(4.0, 4.0 * bound), 8 * np.finfo(float).eps * scale)
+        done, found = _picard(u, beta, legal, z, how.damping, inner, most)
         steps, trace = int(done.steps), np.array(done.trace)[: int(done.steps)]
-        settled = np.array(done.residual) <= 0.25 * tol
+        settled = np.array(done.residual) <= inner
         answer = [np.array(x) for x in found]
     if how.method == "newton":
         for rows, found, _, _, count in _in_blocks(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
 from quantal.errors import FileError, ParameterError
@@ -377,6 +377,8 @@ class Trajectories:
             ) from error
         for name in present:
             kind = _kind(pa, wanted, name)
+            if table[name].type == kind:
+                continue
             try:
                 table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(kind))
             except pa.ArrowInvalid as error:
@@ -496,8 +498,8 @@ def _check_ranges(
 
 def first_illegal(
     game: MarkovGame,
-    states: Int[np.ndarray, "rows axes"],
-    actions: Int[np.ndarray, "rows agents"],
+    states: Integer[np.ndarray, "rows axes"],
+    actions: Integer[np.ndarray, "rows agents"],
 ) -> tuple[int, str] | None:
     """Find the first row whose action is illegal in its state; None if there is none.
 
@@ -620,11 +622,12 @@ def _diagnosis(file: Path, wanted: _Wanted, present: list[str], error: Exception
 def _decoded(column: Any, labels: tuple[str, ...]) -> tuple[np.ndarray, str | None, int]:
     """Indices of labels (-1 where empty), and the first unknown label with its row."""
     known = {label: k for k, label in enumerate(labels)}
+    kind = smallest(max(2, len(labels)))  # -2 is for unknown labels
     pieces: list[np.ndarray] = []
     offset = 0
     for chunk in column.chunks:
         words = chunk.dictionary.to_pylist()
-        table = np.array([*(known.get(word, -2) for word in words), -1], dtype=np.int64)
+        table = np.array([*(known.get(word, -2) for word in words), -1], dtype=kind)
         indices = np.asarray(chunk.indices.fill_null(len(words)))
         piece = table[indices]
         if (piece == -2).any():
@@ -632,7 +635,7 @@ def _decoded(column: Any, labels: tuple[str, ...]) -> tuple[np.ndarray, str | No
             return piece, words[int(indices[row])], offset + row
         pieces.append(piece)
         offset += len(piece)
-    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int64), None, 0
+    return np.concatenate(pieces) if pieces else np.zeros(0, dtype=kind), None, 0
 
 
 def _from_table(
@@ -675,8 +678,9 @@ def _from_table(
     begins = np.flatnonzero(np.diff(episode, prepend=episode[:1] - 1))
     number = np.repeat(np.arange(begins.size), np.diff(begins, append=order.size))
     expected = np.arange(order.size) - begins[number]
-    if (time != expected).any():
-        k = int((time != expected).argmax())
+    wrong = time != expected
+    if wrong.any():
+        k = int(wrong.argmax())
         raise fail(
             int(order[k]),
             "time",
@@ -684,6 +688,7 @@ def _from_table(
             f"{time[k]} in episode {episode[k]}",
         )
 
+    del expected, wrong, episode
     states = np.stack([indices[name][order] for name in wanted.axes], axis=-1)
     actions = np.stack([indices[name][order] for name in wanted.actions], axis=-1)
     last = np.zeros(order.size, dtype=bool)
@@ -699,11 +704,11 @@ def _from_table(
             f"expected one of {', '.join(game.actions[i])}: it is empty (only the last row of an episode "
             "has no actions)",
         )
-    choosing = np.flatnonzero(~idle)
+    choosing = ~idle
     bad = first_illegal(game, states[choosing], actions[choosing])
     if bad is not None:
         k, message = bad
-        raise FileError(f"{file}, {unit} {int(order[choosing[k]]) + first}: {message}")
+        raise FileError(f"{file}, {unit} {int(order[choosing][k]) + first}: {message}")
 
     episodes = begins.size
     lengths = np.bincount(number[choosing], minlength=episodes)
