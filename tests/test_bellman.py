@@ -1,6 +1,7 @@
 """Every verb of `quantal.bellman` against its readable twin: plain loops over states and joint actions."""
 
 import itertools
+from contextlib import contextmanager, nullcontext
 from functools import cache, cached_property
 
 import jax
@@ -78,8 +79,8 @@ GAMES = {
     "two agents, joint rewards": lambda: own_game(4, (3, 4), (3, 2), (2, 1), ["s1", "01"]),
     "three agents": lambda: own_game(5, (3, 4, 2), (2, 3, 2), (1, 1, 1), ["s", "s02", "s12"]),
     "three agents, chance": lambda: own_game(6, (2, 3, 4), (3, 2, 2), (2, 1, 2), ["s012", "", "s2"]),
-    "four agents": lambda: own_game(7, (2, 3, 2, 2), (2, 3, 3, 2), (1,) * 4, ["s", "s3", "s0", "s01"]),
-    "five agents": lambda: own_game(8, (2,) * 5, (2, 1, 2, 2, 2), (1, 1, 2, 1, 1), ["s"] * 5),
+    "four agents": lambda: own_game(7, (2, 3, 2, 2), (2, 1, 3, 2), (1,) * 4, ["s", "s3", "s0", "s01"]),
+    "five agents": lambda: own_game(8, (2,) * 5, (2, 1, 2, 1, 2), (1, 1, 2, 1, 1), ["s"] * 5),
     "coupled, one agent": lambda: coupled_game(9, 7, (3,), 1, ["s0"]),
     "coupled, two agents": lambda: coupled_game(10, 12, (3, 2), 2, ["s0", "s01"]),
     "coupled, three agents": lambda: coupled_game(11, 13, (2, 3, 2), 3, ["s", "s02", "012"]),
@@ -151,29 +152,32 @@ def case_of(name):
 
 
 @cache
-def computed(name):
-    """Small games: nothing is staged."""
-    return case_of(name).computed()
+def computed(name, large):
+    """What the verbs say; `large`: on the ways that large games take."""
+    if not large:
+        return case_of(name).computed()
+    with as_if_large():
+        return case_of(name).computed()
+
+
+@contextmanager
+def as_if_large():
+    """Stage everything, scan early, and keep the last agent's axis apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bellman, "STAGED_FROM", 0)
+        patch.setattr(bellman, "UNROLLED", 3)
+        patch.setattr(bellman, "ROW", 1)
+        yield
 
 
 STAGED = ["one agent, chance", "two agents", "two agents, joint rewards", "three agents, chance", "four agents"]
+BOTH = [*((name, False) for name in GAMES), *((name, True) for name in STAGED)]
 
 
-@pytest.fixture(params=[*GAMES, *(f"{name}, as if large" for name in STAGED)], name="both")
-def _both(request, monkeypatch):
-    """A case, and what the verbs say about it; for some also on the ways that large games take."""
-    name = request.param.removesuffix(", as if large")
-    if name == request.param:
-        return case_of(name), computed(name)
-    as_if_large(monkeypatch)
-    return case_of(name), case_of(name).computed()
-
-
-def as_if_large(monkeypatch):
-    """Stage everything, scan early, and keep the last agent's axis apart."""
-    monkeypatch.setattr(bellman, "STAGED_FROM", 0)
-    monkeypatch.setattr(bellman, "UNROLLED", 3)
-    monkeypatch.setattr(bellman, "ROW", 1)
+@pytest.fixture(params=BOTH, ids=lambda both: both[0] + ", as if large" * both[1], name="both")
+def _both(request):
+    """A case, and what the verbs say about it."""
+    return case_of(request.param[0]), computed(*request.param)
 
 
 # ------------------------------------------------------------------ the readable twins
@@ -301,18 +305,16 @@ def test_sweep_is_softmax_value_and_backup(both):
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_sweep_has_the_derivative_of_the_loops(large, monkeypatch):
+def test_sweep_has_the_derivative_of_the_loops(large):
     # The certificate and inverse learning differentiate T: forward mode against a central difference, reverse
     # against forward. Nothing that steers XLA (conditionals, layouts, constants) may stand in the way.
-    if large:
-        as_if_large(monkeypatch)
     case, rng, h = case_of("three agents, chance"), np.random.default_rng(2), 1e-5
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), as_if_large() if large else nullcontext():
         model, beta, discount, q = jax.tree.map(jnp.asarray, (case.model, case.beta, case.discount, case.q))
         along, back = (tuple(jnp.asarray(rng.normal(size=x.shape)) for x in q) for _ in range(2))
         step = jax.jit(lambda x: bellman.sweep(model, "expected", beta, discount, x))
         _, forward = jax.jvp(step, (q,), (along,))
-        ahead, behind = (step(jax.tree.map(lambda x, d, s=s: x + s * d, q, along)) for s in (h, -h))  # noqa: B023
+        ahead, behind = (step(jax.tree.map(lambda x, d, s=s: x + s * d, q, along)) for s in (h, -h))
         for d, up, down in zip(forward, ahead, behind, strict=True):
             np.testing.assert_allclose(d, (up - down) / (2 * h), rtol=1e-7, atol=1e-7)
         (pulled,) = jax.vjp(step, q)[1](back)
@@ -322,12 +324,10 @@ def test_sweep_has_the_derivative_of_the_loops(large, monkeypatch):
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_sweep_works_over_a_batch_of_precisions(large, monkeypatch):
+def test_sweep_works_over_a_batch_of_precisions(large):
     # vmap over beta is how a whole path is computed at once.
-    if large:
-        as_if_large(monkeypatch)
     case = case_of("three agents")
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), as_if_large() if large else nullcontext():
         model, beta, discount, q = jax.tree.map(jnp.asarray, (case.model, case.beta, case.discount, case.q))
         step = jax.jit(lambda b: bellman.sweep(model, "expected", b, discount, q))
         batch = jax.vmap(step)(jnp.stack([beta, 2 * beta]))

@@ -494,9 +494,7 @@ def _from_random_play(game: MarkovGame, model: Model, asked: Request, random: np
     if asked.horizon is not None or (asked.discount == 0).all():
         return _finite(game, model, asked, None, None, logits=logits)
     beta = np.maximum(asked.beta, 1e-12)
-    q = tuple(
-        jnp.asarray(z.reshape(z.shape[0], *model.state_shape) / b) for z, b in zip(logits(0), beta, strict=True)
-    )
+    q = tuple(jnp.asarray(z.reshape(z.shape[0], *model.state_shape) / b) for z, b in zip(logits(0), beta, strict=True))
     return _stationary(game, model, asked, q, 0, None)
 
 

@@ -194,7 +194,7 @@ def solve_with_sign(
 ) -> tuple[Float[Array, "*batch N K"], Float[Array, "*batch"]]:
     """Solve by LU; also the sign of the determinant.
 
-    A pivot that is zero to rounding is replaced by a tiny one: exactly at a bifurcation, where the residual is zero too,
+    A pivot that is zero to rounding is replaced by a tiny one: exactly at a bifurcation, where the residual is zero,
     the correction is then zero and not NaN.
     """
     lu, pivots, permutation = lax.linalg.lu(matrix)
@@ -480,7 +480,7 @@ def solve_stage(
         steps += int(count)
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
-        # What is reported is the response to where the iteration stops, whose residual may be larger by the map's slope.
+        # What is reported is the response to where the iteration stops: its residual may be larger by the map's slope.
         scale = max(float(np.abs(np.asarray(x)).max()) for x in u)
         inner = np.maximum(tol / np.maximum(4.0, 4.0 * bound), 8 * np.finfo(float).eps * scale)
         done, found = _picard(u, beta, legal, z, how.damping, inner, most)

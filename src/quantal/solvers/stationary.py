@@ -182,7 +182,7 @@ class StationaryCurve:
             dv, sign = self._factorised(response, pi, reduced)
         else:
             dv = jnp.stack([self._krylov(response, pi_full, reduced[..., c]) for c in range(2)], axis=-1)
-            # No determinant without a factorisation: bifurcations are not watched for, but in games played once (K = 0).
+            # No determinant without a factorisation: bifurcations are not watched for, except in games played once.
             sign = jnp.where((self.discount == 0).all(), 1.0, 0.0)
         lifted = []
         for j in range(agents):
