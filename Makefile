@@ -8,6 +8,10 @@ BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
 WORKERS ?= 2
 
+# Test workers share the cores. Threads of a small matrix's factorisation that spin for each other would cost them tenfold.
+test deep: export OPENBLAS_NUM_THREADS = 1
+test deep: export XLA_FLAGS = --xla_cpu_multi_thread_eigen=false
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 

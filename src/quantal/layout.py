@@ -131,6 +131,8 @@ def _moves(game: MarkovGame) -> OwnMoves | JointMoves | DenseMoves:
     successors = dynamics.successors.reshape(states, *game.action_counts, width)
     probabilities = dynamics.probabilities.reshape(successors.shape)
     if width >= DENSE_FILL * states and states > 1:
+        if width == states and (successors == np.arange(states)).all():  # packed from a full matrix: nothing to scatter
+            return DenseMoves(jnp.asarray(actions_first(probabilities, 1).swapaxes(-1, -2)))
         dense = np.zeros((*game.action_counts, states, states))
         joint = np.indices((*game.action_counts, states, width), sparse=True)[:-1]
         np.add.at(
