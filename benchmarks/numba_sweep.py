@@ -8,6 +8,8 @@ passes over the rows of the last agent's states, both on two levels of cache-siz
 2. contraction: five accumulators per agent and row, the opponents' joint moves gathered in registers (two agents) or
    as rows of values gathered along the last axes beforehand (three and four, where every value is used 25 times).
 
+Rows whose length is a power of two are padded, or all that a state needs would share the same few cache lines.
+
 Numba has no vector exponential of its own without Intel's library, so there are two: `libm` calls the C library for
 every element; `vector` is a polynomial that LLVM vectorises, right to 2 ulp for arguments <= 0.
 """
@@ -59,9 +61,9 @@ def triad(a, b, c):
 
 def _policies(exponential):
     @njit(parallel=True, **FAST)
-    def policies(q, illegal, beta, pi, v):
+    def policies(n, q, illegal, beta, pi, v):
         """Pi and v of one agent from q [A, R, n]; `illegal` is 0 or -1e290, [A, R, 1] or [A, 1, n]."""
-        actions, rows, n = q.shape
+        actions, rows = q.shape[:2]
         by_row = illegal.shape[2] == 1
         for r in prange(rows):
             top = np.full(n, -1e300)
@@ -106,11 +108,11 @@ _POLICIES = {"libm": _policies(libm), "vector": _policies(vector)}
 
 
 @njit(parallel=True, **FAST)
-def _contract_two(v0, v1, p0, p1, r0, r1, g0, g1, s0, s1, q0, q1):
+def _contract_two(n, v0, v1, p0, p1, r0, r1, g0, g1, s0, s1, q0, q1):
     """Two agents with five moves each: Q from gathers in registers."""
     for x in prange(v0.shape[0]):
         i0, i1, i2, i3, i4 = s0[0, x], s0[1, x], s0[2, x], s0[3, x], s0[4, x]
-        for y in range(v0.shape[1]):
+        for y in range(n):
             a0, a1, a2, a3, a4 = 0.0, 0.0, 0.0, 0.0, 0.0
             for b in range(5):
                 c, w = s1[b, y], p1[b, x, y]
@@ -138,14 +140,14 @@ def _gather(v, tail, out):
     """Gather the last axes of v [rows, T] by the successor numbers tail [C, T]: out [rows, C, T]."""
     for r in prange(v.shape[0]):
         for c in range(tail.shape[0]):
-            for y in range(v.shape[1]):
+            for y in range(tail.shape[1]):
                 out[r, c, y] = v[r, tail[c, y]]
 
 
 @njit(parallel=True, **FAST)
-def _contract_three(w, p, reward, g, s, q):
+def _contract_three(n3, w, p, reward, g, s, q):
     """Three agents with five moves each; w [M, n1, n2, 5, n3] is V gathered along the last axis."""
-    n1, n2, n3 = w.shape[1], w.shape[2], w.shape[4]
+    n1, n2 = w.shape[1], w.shape[2]
     for row in prange(n1 * n2):
         x, y = row // n2, row % n2
         e = np.zeros((3, 5, n3))
@@ -168,9 +170,9 @@ def _contract_three(w, p, reward, g, s, q):
 
 
 @njit(parallel=True, **FAST)
-def _contract_four(w, p, reward, g, s, q):
+def _contract_four(size, w, p, reward, g, s, q):
     """Four agents with five moves each; w [M, n1, n2, 25, T] is V gathered along the last two axes."""
-    n1, n2, size = w.shape[1], w.shape[2], w.shape[4]
+    n1, n2 = w.shape[1], w.shape[2]
     for row in prange(n1 * n2):
         x, y = row // n2, row % n2
         e = np.zeros((4, 5, size))
@@ -214,58 +216,65 @@ class Sweeper:
     """
 
     def __init__(self, successors, legal, rewards, beta, discount, exponential="vector"):
-        self.agents, n = len(rewards), successors.shape[1]
-        agents = self.agents
+        n, agents = successors.shape[1], len(rewards)
+        self.agents, self.n = agents, n
         self.table = successors.astype(np.int64)
         self.beta, self.discount = beta, np.asarray(discount, dtype=float)
         self.policies = _POLICIES[exponential]
-        self.rows, self.last = n ** (agents - 1), n
-        # The mask of agent j, laid against rows (all states but the last agent's) or the last agent's states.
+        # All arrays are [.., lead, row]: the last agent is the row, of four agents the last two.
+        joined = 2 if agents == 4 else 1
+        self.lead, self.row = (n,) * (agents - joined), n**joined
+        self.padded = self.row + (8 if self.row % 64 == 0 else 0)
         penalty = np.where(legal, 0.0, -1e290)
-        self.illegal = []
-        for j in range(agents - 1):
-            shape = (5, *(n if k == j else 1 for k in range(agents - 1)))
-            full = np.broadcast_to(penalty.reshape(shape), (5,) + (n,) * (agents - 1))
-            self.illegal.append(np.ascontiguousarray(full).reshape(5, self.rows, 1))
-        self.illegal.append(penalty.reshape(5, 1, n))
-        self.reward = np.stack(rewards)
-        self.pi = np.empty((agents, 5) + (n,) * agents)
-        self.v = np.empty((agents,) + (n,) * agents)
-        if agents == 3:
-            self.tail = self.table
-        if agents == 4:
-            a, b, x, y = np.ogrid[:5, :5, :n, :n]
-            self.tail = np.ascontiguousarray((self.table[a, x] * n + self.table[b, y]).reshape(25, n * n))
+        self.illegal = [self._mask(penalty, j) for j in range(agents)]
+        self.reward = self.pad(np.stack(rewards))
+        self.pi = np.empty((agents, 5, *self.lead, self.padded))
+        self.v = np.empty((agents, *self.lead, self.padded))
         if agents > 2:
-            size = self.tail.shape[1]
-            self.wide = np.empty((agents, n, n, len(self.tail), size))
+            self.tail = self.table
+            if joined == 2:
+                a, b, x, y = np.ogrid[:5, :5, :n, :n]
+                self.tail = np.ascontiguousarray((self.table[a, x] * n + self.table[b, y]).reshape(25, n * n))
+            self.wide = np.empty((agents, n * n, len(self.tail), self.padded))
+
+    def _mask(self, penalty, j):
+        """Agent j's mask against rows, [5, R, 1], or within a row, [5, 1, row]."""
+        lead, n = len(self.lead), self.n
+        if j < lead:
+            shape = (5, *(n if k == j else 1 for k in range(lead)))
+            return np.ascontiguousarray(np.broadcast_to(penalty.reshape(shape), (5, *self.lead))).reshape(5, -1, 1)
+        shape = (5, *(n if k == j else 1 for k in range(lead, self.agents)))
+        full = np.broadcast_to(penalty.reshape(shape), (5,) + (n,) * (self.agents - lead))
+        return np.ascontiguousarray(full).reshape(5, 1, -1)
+
+    def pad(self, x):
+        """[.., *states] to [.., *lead, row], the row padded."""
+        x = x.reshape((*x.shape[: x.ndim - self.agents], *self.lead, self.row))
+        return np.ascontiguousarray(np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, self.padded - self.row)]))
+
+    def unpad(self, x):
+        """Undo `pad`."""
+        x = x[..., : self.row]
+        return x.reshape((*x.shape[: x.ndim - 1 - len(self.lead)], *(self.n,) * self.agents))
 
     def __call__(self, q, out):
-        """Write T(q) to `out`; both [M, 5, *states]."""
-        agents, n = self.agents, self.last
+        """Write T(q) to `out`; both padded, [M, 5, *lead, row]."""
+        agents, row, table, width = self.agents, self.row, self.table, self.padded
         for i in range(agents):
-            shape = (5, self.rows, n)
             self.policies(
-                q[i].reshape(shape),
+                row,
+                q[i].reshape(5, -1, width),
                 self.illegal[i],
                 self.beta[i],
-                self.pi[i].reshape(shape),
-                self.v[i].reshape(shape[1:]),
+                self.pi[i].reshape(5, -1, width),
+                self.v[i].reshape(-1, width),
             )
         if agents == 2:
-            g, r, s = self.discount, self.reward, self.table
-            _contract_two(self.v[0], self.v[1], self.pi[0], self.pi[1], r[0], r[1], g[0], g[1], s, s, out[0], out[1])
+            g, r, v, p = self.discount, self.reward, self.v, self.pi
+            _contract_two(row, v[0], v[1], p[0], p[1], r[0], r[1], g[0], g[1], table, table, out[0], out[1])
             return
-        size = self.tail.shape[1]
         for i in range(agents):
-            _gather(self.v[i].reshape(n * n, size), self.tail, self.wide[i].reshape(n * n, len(self.tail), size))
-        contract = _contract_three if agents == 3 else _contract_four
-        flat = (agents, 5, n, n, size)
-        contract(
-            self.wide,
-            self.pi.reshape(flat),
-            self.reward.reshape((agents, n, n, size)),
-            self.discount,
-            self.table,
-            out.reshape(flat),
-        )
+            _gather(self.v[i].reshape(-1, width), self.tail, self.wide[i])
+        n, contract = self.n, _contract_three if agents == 3 else _contract_four
+        wide = self.wide.reshape((agents, n, n, len(self.tail), width))
+        contract(row, wide, self.pi, self.reward, self.discount, table, out)

@@ -6,12 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.test_bellman import GAMES, Case, coupled_game, own_game, successors_at
+from tests.cases import (
+    GAMES,
+    Case,
+    chain,
+    coupled_game,
+    looped_values,
+    own_game,
+    random_policies,
+    solution_of,
+    successors_at,
+)
 
 import quantal as qt
 from quantal import evaluation
 from quantal.layout import DenseMoves, OwnMoves, from_public, model_of
-from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
+from quantal.solution import PerAgent
 
 
 @pytest.fixture(autouse=True)
@@ -32,88 +42,6 @@ EVALUATED = [
 @pytest.fixture(params=EVALUATED, name="case")
 def _case(request, _double):
     return Case(GAMES[request.param]())
-
-
-# --------------------------------------------------------------------------- hand-made solutions
-
-
-def solution_of(game, policies, *, horizon=None, discount=0.0):
-    """A `Solution` that plays these policies; nothing else in it is meant to be looked at."""
-    nothing = PerAgent(game.agents, tuple(np.zeros(1) for _ in game.agents))
-    return Solution(
-        game=game,
-        policy=PerAgent(game.agents, tuple(np.asarray(p, dtype=float) for p in policies)),
-        q=nothing,
-        value=nothing,
-        residual=np.inf,
-        residuals=np.zeros(1),
-        status=Status.STEPS,
-        branch=Branch.UNLABELLED,
-        trace=np.zeros(0),
-        steps=0,
-        parameters=Parameters(
-            beta=(1.0,) * len(game.agents),
-            discount=tuple(np.broadcast_to(np.asarray(discount, dtype=float), len(game.agents))),
-            horizon=horizon,
-            value="expected",
-            method="picard",
-            damping=1.0,
-            tol=1e-12,
-            max_steps=1,
-        ),
-    )
-
-
-def random_policies(game, rng, horizon=None):
-    """Random play of legal actions, public layout."""
-    lead = () if horizon is None else (horizon,)
-    policies = []
-    for i, mask in enumerate(game.legal):
-        p = rng.random((*lead, *game.state_shape, game.action_counts[i])) * mask
-        policies.append(p / p.sum(axis=-1, keepdims=True))
-    return policies
-
-
-# --------------------------------------------------------------------------- the readable twins
-
-
-def joint_play(case, policies, x):
-    for a in case.actions():
-        yield a, np.prod([policies[j][(*x, a[j])] for j in range(case.agents)])
-
-
-def reward_at(game, i, x, a):
-    where = zip((*x, *a), game.rewards[i].shape, strict=True)
-    return game.rewards[i][tuple(min(k, n - 1) for k, n in where)]
-
-
-def chain(case, policies):
-    """P^pi as a matrix and r^pi per agent, over flat states."""
-    game, states = case.game, case.states()
-    number = {x: k for k, x in enumerate(states)}
-    matrix = np.zeros((len(states), len(states)))
-    rewards = np.zeros((case.agents, len(states)))
-    for x in states:
-        for a, chance in joint_play(case, policies, x):
-            for i in range(case.agents):
-                rewards[i, number[x]] += chance * reward_at(game, i, x, a)
-            for y, p in successors_at(case, x, a):
-                matrix[number[x], number[y]] += chance * p
-    return matrix, rewards
-
-
-def final_at(game, i, x):
-    final = game.final_rewards[i]
-    return final[tuple(min(k, n - 1) for k, n in zip(x, final.shape, strict=True))]
-
-
-def looped_values(case, policies, discount, horizon):
-    """V_i at time 0 by recursion, everyone playing `policies` (T, *states, A_i)."""
-    values = np.array([[final_at(case.game, i, x) for x in case.states()] for i in range(case.agents)])
-    for time in reversed(range(horizon)):
-        matrix, rewards = chain(case, [p[time] for p in policies])
-        values = rewards + np.asarray(discount)[:, None] * (values @ matrix.T)
-    return values
 
 
 # --------------------------------------------------------------------------- policies given

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.test_bellman import GAMES, TOLERANCE, Case, successors_at
+from tests.cases import GAMES, Case, successors_at
 
 from quantal import bellman
 from quantal.occupancy import push
@@ -39,8 +39,8 @@ def looped_push(case, mass):
 def test_push_equals_the_loops(case):
     # Equation (12), term by term, for every kind of dynamics.
     mass = mass_on(case)
-    fast = jax.jit(push)(case.model.moves, jnp.asarray(mass), case.engine("policies"))
-    np.testing.assert_allclose(fast, looped_push(case, mass), **TOLERANCE)
+    fast = jax.jit(push)(case.model.moves, jnp.asarray(mass), case.engine())
+    np.testing.assert_allclose(fast, looped_push(case, mass), rtol=1e-12, atol=1e-12)
 
 
 def test_push_is_the_transpose_of_the_expected_next_value(case):
@@ -52,13 +52,13 @@ def test_push_is_the_transpose_of_the_expected_next_value(case):
         ahead = bellman.marginal(bellman.expected_next(moves, value), policies, ())
         return push(moves, mass, policies), ahead
 
-    after, ahead = both(case.model.moves, jnp.asarray(mass), case.engine("policies"), jnp.asarray(value))
+    after, ahead = both(case.model.moves, jnp.asarray(mass), case.engine(), jnp.asarray(value))
     np.testing.assert_allclose(jnp.vdot(after, value), jnp.vdot(mass, ahead), rtol=1e-13)
 
 
 def test_mass_is_conserved_over_many_steps(case):
     mass = jnp.asarray(mass_on(case))
-    policies = case.engine("policies")
+    policies = case.engine()
     step = jax.jit(push)
     for _ in range(100):
         mass = step(case.model.moves, mass, policies)
@@ -70,7 +70,7 @@ def test_mass_is_conserved_over_many_steps(case):
 def test_pushing_can_be_differentiated(name):
     # Inverse learning differentiates expected visits with respect to play.
     case = Case(GAMES[name]())
-    mass, policies = jnp.asarray(mass_on(case)), case.engine("policies")
+    mass, policies = jnp.asarray(mass_on(case)), case.engine()
     value = jnp.asarray(np.random.default_rng(7).normal(size=case.model.state_shape))
 
     def seen(weight):

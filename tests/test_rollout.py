@@ -5,8 +5,18 @@ import math
 import jax
 import numpy as np
 import pytest
-from tests.test_bellman import Case, coupled_game, own_game
-from tests.test_evaluation import chain, final_at, looped_values, random_policies, reward_at, solution_of
+from tests.cases import (
+    Case,
+    chain,
+    coupled_game,
+    final_at,
+    looped_values,
+    own_game,
+    random_policies,
+    reward_at,
+    solution_of,
+    with_ends,
+)
 
 import quantal as qt
 from quantal import rollout
@@ -30,21 +40,6 @@ def _double():
 @pytest.fixture(params=GAMES, name="case")
 def _case(request, _double):
     return Case(with_ends(GAMES[request.param]()))
-
-
-def with_ends(game):
-    """The same game with final rewards and a start distribution."""
-    rng = np.random.default_rng(34)
-    return qt.MarkovGame(
-        state_shape=game.state_shape,
-        rewards=game.rewards,
-        dynamics=game.dynamics,
-        actions=game.actions,
-        agents=game.agents,
-        legal=game.legal,
-        final_rewards=tuple(rng.normal(size=game.state_shape) for _ in game.agents),
-        start=rng.dirichlet(np.ones(game.number_of_states)).reshape(game.state_shape),
-    )
 
 
 # --------------------------------------------------------------------------- the readable twin

@@ -9,8 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from tests.test_bellman import coupled_game, own_game
-from tests.test_rollout import with_ends
+from tests.cases import coupled_game, own_game, with_ends
 
 import quantal as qt
 from quantal import store

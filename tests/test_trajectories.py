@@ -4,8 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from tests.test_bellman import coupled_game, own_game
-from tests.test_evaluation import random_policies, solution_of
+from tests.cases import coupled_game, own_game, random_policies, solution_of
 
 import quantal as qt
 from quantal.errors import FileError, ParameterError
