@@ -169,7 +169,8 @@ def main(rounds: int = 7) -> None:
     print(f"threads: {os.cpu_count()}; load before: {os.getloadavg()[0]:.1f}; triad: {bandwidth(rounds):.1f} GB/s")
     print("Numba `vector`: with a polynomial exponential that LLVM vectorises; `libm`: with the C library's.\n")
     print(
-        "| agents, map | states | engine ms | vector ms | libm ms | engine/vector | engine/libm | GB/s | vector | compile s |"
+        "| agents, map | states | engine ms | vector ms | libm ms | engine/vector | engine/libm | "
+        "GB/s | vector | compile s |"
     )
     print("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
     for name in CASES:

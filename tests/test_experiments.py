@@ -90,10 +90,10 @@ def figure_3():
 
 
 def test_stopped_early_all_dampings_play_alike(figure_3):
-    # What the paper says; the numbers differ by no more than the error at which they stopped, times a condition number.
-    row = next(r for r in figure_3.comparisons if "stopped at 1e-08" in r.what)
+    # What the paper says, to the three digits that it prints.
+    row = next(r for r in figure_3.comparisons if "stopped at 0.0001" in r.what)
     assert row.labels == ("at I1", "at I2", "anywhere")
-    assert max(row.ours) < 1e-6
+    assert max(row.ours) < 1e-4
     assert "as the paper says" in figure_3.findings[0]
 
 

@@ -30,9 +30,9 @@ RECONSTRUCTED_GRAPH = (
     "Reconstructed: the pursuit graph. Figure 2 is missing from our copy of the paper; we take a 3x3 grid whose "
     "neighbours are joined both ways."
 )
-SAME_PLAY = 1e-6
-"""Two solutions play alike at a state if no probability there differs by more than this."""
-LOOSE, TIGHT = 1e-8, 1e-12
+ALIKE = 5e-4
+"""Two solutions play alike at a state if no probability there differs by more: the paper prints three digits."""
+LOOSE, TIGHT = 1e-4, 1e-12
 """Errors at which Figure 3's runs stop."""
 SLACK = 10
 """A run's last answer is one more response of what it stopped at, with an error a few times larger."""
@@ -345,14 +345,14 @@ def figure_3(
             )
         )
     apart, total = _apart(tight), 3 * game.number_of_states
-    parted = int((apart > SAME_PLAY).sum())
-    elsewhere = max(int((_gap(stages, principal) > SAME_PLAY).sum()) for stages in tight.values())
+    parted = int((apart > ALIKE).sum())
+    elsewhere = max(int((_gap(stages, principal) > ALIKE).sum()) for stages in tight.values())
     stuck = ", ".join(f"{sum(t.unconverged for t in traces if t.damping == a)} (alpha = {a:g})" for a in alphas)
     agreed = float(_apart(loose).max())
-    verdict = "alike" if agreed < SAME_PLAY else f"up to {agreed:.2f} apart"
-    claim = "as the paper says" if agreed < SAME_PLAY else "against the paper"
+    verdict = "to the paper's three digits" if agreed < ALIKE else f"only to {agreed:.2f}"
+    claim = "as the paper says" if agreed < ALIKE else "against the paper"
     findings = (
-        f"Stopped at an error of {LOOSE:g}, all alphas play {verdict} at every state (to {_power(agreed)}): {claim}.",
+        f"Stopped at an error of {LOOSE:g}, all alphas play alike at every state {verdict}: {claim}.",
         f"At some stage games, though, that point repels the damped iteration: on the way to {TIGHT:g} rounding drives "
         "it away, the error rises again, and it ends at another equilibrium, or at none. The "
         f"alphas then differ at {parted} of {total} stage games (probabilities up to {apart.max():.2f} apart), up to "
