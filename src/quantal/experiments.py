@@ -434,11 +434,6 @@ def _apart(played: dict[float, list[Solution]]) -> np.ndarray:
     )
 
 
-def _power(number: float) -> str:
-    """Write a small number by its power of ten, rounded up."""
-    return f"1e{int(np.ceil(np.log10(max(number, 1e-300))))}"
-
-
 # ---------------------------------------------------------------------- Figure 4 and the one-step case
 
 # Agent, state, its actions, the printed probabilities.
