@@ -168,10 +168,8 @@ def main(rounds: int = 7) -> None:
     """Print the table."""
     print(f"threads: {os.cpu_count()}; load before: {os.getloadavg()[0]:.1f}; triad: {bandwidth(rounds):.1f} GB/s")
     print("Numba `vector`: with a polynomial exponential that LLVM vectorises; `libm`: with the C library's.\n")
-    print(
-        "| agents, map | states | engine ms | vector ms | libm ms | engine/vector | engine/libm | "
-        "GB/s | vector | compile s |"
-    )
+    columns = ("states", "engine ms", "vector ms", "libm ms", "engine/vector", "engine/libm")
+    print(f"| agents, map | {' | '.join(columns)} | engine GB/s | vector GB/s | compile s |")
     print("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
     for name in CASES:
         print(compare(name, rounds), flush=True)

@@ -170,7 +170,15 @@ def as_if_large():
         yield
 
 
-STAGED = ["one agent, chance", "two agents", "two agents, joint rewards", "three agents, chance", "four agents"]
+STAGED = [
+    "one agent, chance",
+    "two agents",
+    "two agents, joint rewards",
+    "three agents, chance",
+    "four agents",
+    "coupled, two agents",
+    "dense, two agents",
+]
 BOTH = [*((name, False) for name in GAMES), *((name, True) for name in STAGED)]
 
 

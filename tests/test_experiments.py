@@ -98,12 +98,12 @@ def test_stopped_early_all_dampings_play_alike(figure_3):
 
 
 def test_the_damped_iteration_is_repelled_by_some_equilibria_that_auto_solves(figure_3):
-    # At tau = 2 the values are the same for all, and every run falls. Earlier in time some symmetric equilibria repel
-    # the damped map: rounding grows, and the error with it. Which runs are caught at the end depends on the machine;
-    # that the error rises does not.
+    # At tau = 2 the values are the same for all, and every run falls (down to rounding). Earlier in time some symmetric
+    # equilibria repel the damped map: rounding grows, and the error with it. Which runs are caught at the end depends
+    # on the machine; that the error rises does not.
     by_time = {time: [t for t in figure_3.traces if t.time == time] for time in range(3)}
     for trace in by_time[2]:
-        assert (np.diff(trace.residuals) < 0).all()
+        assert (np.diff(trace.residuals[trace.residuals > 1e-11]) < 0).all()
         assert trace.unconverged == 0
     assert any((np.diff(t.residuals) > 0).any() for t in by_time[1])
     assert figure_3.converged  # method="auto"

@@ -27,7 +27,7 @@ def stag_hunt() -> qt.MarkovGame:
 def draw() -> Figure:
     """Solve everything and draw it."""
     pursuit = qt.solve(qt.games.pursuit.three_players(), beta=1.0, horizon=3)
-    branch = qt.solve_path(stag_hunt(), np.linspace(0, 4, 81), discount=0)
+    branch = qt.solve_path(stag_hunt(), np.linspace(0, 4, 81).tolist(), discount=0.0)
     played = experiments.published_games()
     with figures.style():
         figure = Figure(figsize=(10, 3.5), layout="constrained")

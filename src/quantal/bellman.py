@@ -246,8 +246,18 @@ def _backup(
         # The matrix is the largest thing there is: read it once for all agents.
         together = model.moves.matrix @ jnp.stack(ahead, axis=-1)
         futures = [together[..., k] for k in range(len(wanted))]
-    else:
-        futures = [expected_next(model.moves, v) for v in ahead]
+        return _contracted_joint(model, wanted, policies, futures)
+
+    def contract(policies: tuple[Array, ...], ahead: tuple[Array, ...]) -> tuple[Array, ...]:
+        return _contracted_joint(model, wanted, policies, [expected_next(model.moves, v) for v in ahead])
+
+    return _stage(model, contract, policies, ahead)
+
+
+def _contracted_joint(
+    model: Model, wanted: tuple[int, ...], policies: tuple[Array, ...], futures: Sequence[Array]
+) -> tuple[Array, ...]:
+    """Q_i [A_i, S] from discounted expected values [*A, S]."""
     return tuple(
         marginal(u, policies, (i,)) + marginal(model.rewards[i], policies, (i,))
         for i, u in zip(wanted, futures, strict=True)
@@ -269,11 +279,6 @@ class _Rows:
     model: Model
     moves: OwnMoves
     cut: int
-
-    @property
-    def staged(self) -> bool:
-        """Whether arrays are so large that it pays to tell XLA what to write to memory."""
-        return self.model.number_of_states >= STAGED_FROM and jax.default_backend() == "cpu"
 
 
 def _rows(model: Model, moves: OwnMoves) -> _Rows:
@@ -308,7 +313,7 @@ def _choose(rows: _Rows, rule: ValueRule, i: int, beta: Array, q: Array) -> tupl
     logits = jnp.where(legal, beta * q, -jnp.inf)
     # Policies do not depend on the shift: a constant to derivatives.
     top = lax.stop_gradient(reduce(jnp.maximum, [_at(logits, cut, a) for a in actions]))
-    top = _stage(rows, lambda x: x, top)
+    top = _stage(rows.model, lambda x: x, top)
     weights = jnp.exp(logits - jnp.expand_dims(top, cut))
     total = _sum(_at(weights, cut, a) for a in actions)
     scale = 1 / total
@@ -337,7 +342,7 @@ def _contracted(
     # Two agents use a gathered value about five times: not worth writing it down.
     gathered = len(weights) > 2
     if gathered:
-        ahead = _stage(rows, lambda vs: tuple(_tail_gathered(rows, v) for v in vs), ahead)
+        ahead = _stage(rows.model, lambda vs: tuple(_tail_gathered(rows, v) for v in vs), ahead)
 
     def contract(
         weights: tuple[Array, ...], scales: tuple[Array, ...] | None, ahead: tuple[Array, ...]
@@ -347,7 +352,7 @@ def _contracted(
             for i, v in zip(wanted, ahead, strict=True)
         )
 
-    return _stage(rows, contract, weights, scales, ahead)
+    return _stage(rows.model, contract, weights, scales, ahead)
 
 
 def _future(
@@ -474,27 +479,33 @@ def _own_next_at(moves: OwnMoves, value: Array, place: Sequence[Array], shape: t
 # ------------------------------------------------------------------ how XLA is told
 
 
-def _stage(rows: _Rows, function: Callable[..., T], *operands: object) -> T:
+def _staged(model: Model) -> bool:
+    """Whether arrays are so large that it pays to tell XLA what to write to memory."""
+    return model.number_of_states >= STAGED_FROM and jax.default_backend() == "cpu"
+
+
+def _stage(model: Model, function: Callable[..., T], *operands: object) -> T:
     """Apply `function` to operands that are written to memory first, once.
 
     XLA on a CPU fuses a cheap producer into every reader, through any number of gathers, and there computes it again
     for every element that is read; it drops optimization barriers before it does so. A conditional it cannot see
     through. This one is always true: successor numbers are not negative.
     """
-    if not rows.staged:
+    moves = model.moves
+    if not _staged(model) or isinstance(moves, DenseMoves):
         return function(*operands)
-    sure = rows.moves.successors[0].reshape(-1)[0] >= 0
+    table = moves.successors if isinstance(moves, JointMoves) else moves.successors[0]
     shapes = jax.eval_shape(function, *operands)
 
     def never(*_: object) -> T:
         return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
-    return lax.cond(sure, function, never, *operands)
+    return lax.cond(table.reshape(-1)[0] >= 0, function, never, *operands)
 
 
 def _in_order(rows: _Rows, x: Array) -> Array:
     """Axes in memory as they are written here: XLA lets the first gather decide, and loops follow the axes."""
-    return with_layout_constraint(x, Layout(tuple(range(x.ndim)))) if rows.staged else x
+    return with_layout_constraint(x, Layout(tuple(range(x.ndim)))) if _staged(rows.model) else x
 
 
 def _take(value: Array, indices: Array, axis: int) -> Array:

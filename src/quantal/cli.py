@@ -320,12 +320,13 @@ FigureOption = Annotated[Path | None, typer.Option("--figure", help="Draw it: .p
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import quantal
 
         print(f"quantal {quantal.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

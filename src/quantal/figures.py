@@ -187,7 +187,8 @@ def figure_4(record: Figure4) -> Figure:
         figure = _figure(7.2, 3.9)
         rows = [row for row in record.comparisons if not row.misprint]
         names = list(dict.fromkeys(row.what for row in rows))
-        panels = figure.subplots(1, len(names), sharey=True, width_ratios=[3, 3, 3, 4])
+        widths = [next(len(row.labels) for row in rows if row.what == name) for name in names]
+        panels = figure.subplots(1, len(names), sharey=True, width_ratios=widths)
         for axes, name in zip(panels, names, strict=True):
             mine = {row.value: row for row in rows if row.what == name}
             labels = mine["greedy"].labels
@@ -412,7 +413,7 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure = _figure(min(3.3 * len(agents) + 0.4, 10), 2.9)
+        figure = _figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
         panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
         for axes, i in zip(panels, agents, strict=True):
             draw_branch(axes, path, i, state)
@@ -547,7 +548,7 @@ def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fi
     """Everyone's policy at a state as bars, one panel per agent."""
     game = solution.game
     with style():
-        figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10), 2.6)
+        figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
         panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
         for i, axes in enumerate(panels):
             play = _play(solution, i, state, time)
@@ -722,8 +723,8 @@ def _play(solution: Solution, i: int, state: tuple[int, ...], time: int) -> np.n
     return solution.policy[i][state] if solution.horizon is None else solution.policy[i][(time, *state)]
 
 
-def _legal(game: MarkovGame, i: int, state: tuple[int, ...]) -> np.ndarray:
-    return np.flatnonzero(np.broadcast_to(game.legal[i], (*game.state_shape, game.action_counts[i]))[state])
+def _legal(game: MarkovGame, i: int, state: tuple[int, ...]) -> list[int]:
+    return np.flatnonzero(np.broadcast_to(game.legal[i], (*game.state_shape, game.action_counts[i]))[state]).tolist()
 
 
 def _where(solution: Solution, state: tuple[int, ...], time: int) -> str:

@@ -100,10 +100,9 @@ def game_card(name: str, entry: Entry, game: MarkovGame) -> RenderableType:
     else:
         for agent, labels in zip(game.agents, game.actions, strict=True):
             table.add_row(f"actions of {agent}", ", ".join(labels))
-    starts = np.argwhere(np.asarray(game.start) > 0)
+    starts = np.argwhere(game.start > 0).tolist()
     if game.number_of_states > 1:
-        some = "one of {} states" if len(starts) > 1 else "{}"
-        table.add_row("start", some.format(len(starts) if len(starts) > 1 else game.state_name(starts[0])))
+        table.add_row("start", game.state_name(starts[0]) if len(starts) == 1 else f"any of {len(starts)} states")
     table.add_row("defaults", f"beta {entry.beta:g}, {_length(entry)}")
     heading = Text.assemble((game.name or name, "bold"), "\n", entry.summary)
     return Group(heading, "", Text(game.picture), "", table)

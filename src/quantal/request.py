@@ -16,7 +16,8 @@ from quantal.logit import ValueRule
 METHODS = ("auto", "picard", "newton", "continuation")
 ORDERS = ("jacobi", "paper")
 DEFAULT_TOLERANCE = 1e-12
-"""In payoff units; more only where rounding alone makes more (payoffs to go of several hundred)."""
+"""In payoff units, or in units of the largest payoff to go where that is below 1; more only where rounding alone makes
+more (payoffs to go of several hundred, or precisions of several hundred payoffs)."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def check(
         raise ParameterError(f"beta={beta}: expected finite and >= 0 (0 is uniform play)")
     if rule == "soft" and (betas == 0).any():
         raise ParameterError(f"beta={beta}: the soft rule divides by beta: expected beta > 0, or value='expected'")
-    if horizon is not None and (isinstance(horizon, bool) or int(horizon) != horizon or horizon < 1):
-        raise ParameterError(f"horizon={horizon}: expected a whole number of decisions, at least 1")
+    if horizon is not None:
+        horizon = whole("horizon", horizon, 1, "a whole number of decisions, at least 1")
     if horizon is None and discount is None:
         if game.number_of_states > 1:
             raise ParameterError(
@@ -80,15 +81,45 @@ def check(
         raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}")
     if order not in ORDERS:
         raise ParameterError(f"order={order!r}: expected one of {', '.join(map(repr, ORDERS))}")
-    if not (0 < damping <= 1):
-        raise ParameterError(f"damping={damping}: expected 0 < damping <= 1, the weight of the new Q in equation (14)")
-    if max_steps < 1:
-        raise ParameterError(f"max_steps={max_steps}: expected at least 1")
-    if tol is not None and not (tol > 0 and math.isfinite(tol)):
-        raise ParameterError(f"tol={tol}: expected a positive number, in units of payoff")
+    weight = _number(damping)
+    if not 0 < weight <= 1:
+        raise ParameterError(f"damping={damping!r}: expected 0 < damping <= 1: the weight of the new Q in (14)")
+    most_steps = whole("max_steps", max_steps, 1, "a whole number, at least 1")
     if tol is None:
-        tol = max(DEFAULT_TOLERANCE, 64 * float(np.finfo(float).eps) * payoff_bound(game, discounts, horizon))
-    return Request(betas, discounts, horizon, rule, method, float(damping), float(tol), int(max_steps), order)
+        largest = payoff_bound(game, betas, discounts, horizon, rule)
+        accepted = max(
+            DEFAULT_TOLERANCE * min(1.0, largest), rounding(game, betas, largest), float(np.finfo(float).tiny)
+        )
+    else:
+        accepted = _number(tol)
+    if not (accepted > 0 and math.isfinite(accepted)):
+        raise ParameterError(f"tol={tol!r}: expected a positive number, in units of payoff")
+    return Request(betas, discounts, horizon, rule, method, weight, accepted, most_steps, order)
+
+
+def rounding(game: MarkovGame, beta: np.ndarray, largest: float) -> float:
+    """About how small a residual can be told from zero, given a bound of |Q|.
+
+    Q is known to eps |Q| at best, and policies make beta times that of it, which payoffs' spread turns into payoff.
+    """
+    spread = max(float(r.max() - r.min()) for r in game.rewards)
+    return float(np.finfo(float).eps) * largest * max(64.0, float(beta.max()) * spread)
+
+
+def whole(what: str, given: object, least: int, expected: str) -> int:
+    """A whole number of at least `least`; 3.0 counts, True does not."""
+    number = _number(given)
+    if isinstance(given, bool) or not math.isfinite(number) or number != int(number) or number < least:
+        raise ParameterError(f"{what}={given!r}: expected {expected}")
+    return int(number)
+
+
+def _number(given: object) -> float:
+    """NaN for what is no number; every caller refuses that."""
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def per_agent(game: MarkovGame, what: str, given: float | Sequence[float] | np.ndarray) -> np.ndarray:
@@ -109,11 +140,15 @@ def per_agent(game: MarkovGame, what: str, given: float | Sequence[float] | np.n
     return array
 
 
-def payoff_bound(game: MarkovGame, discount: np.ndarray, horizon: int | None) -> float:
-    """A bound of |Q|: the largest reward times the number of times it can be had."""
+def payoff_bound(
+    game: MarkovGame, beta: np.ndarray, discount: np.ndarray, horizon: int | None, rule: ValueRule
+) -> float:
+    """A bound of |Q|: the largest reward (for the soft rule, with entropy) times the number of times it can be had."""
     largest = 0.0
     for i, reward in enumerate(game.rewards):
         step = float(np.abs(reward).max())
+        if rule == "soft":
+            step += math.log(game.action_counts[i]) / float(beta[i])
         if horizon is None:
             largest = max(largest, step / (1 - discount[i]))
         else:

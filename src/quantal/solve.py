@@ -75,7 +75,8 @@ def solve(
     damping
         Equation (14)'s alpha, the weight of the new Q; 1 is undamped. Used by plain iteration only.
     tol
-        Accepted residual |Q - T(Q)|, in payoff units; 1e-12 times the largest payoff to go (at least 1) unless given.
+        Accepted residual |Q - T(Q)|, in payoff units. Unless given 1e-12, less where all payoffs are below 1, and more
+        only where rounding makes more: at payoffs to go, or precisions, of thousands.
     max_steps
         Most plain iterations (per stage).
     start
@@ -114,6 +115,7 @@ def solve(
         max_steps=max_steps,
         order=order,
     )
+    restarts = request.whole("restarts", restarts, 0, "a whole number of random starts, 0 for none")
     request.check_memory(game, asked.horizon)
     _check_start(game, asked, start)
     model = model_of(game)
@@ -230,7 +232,7 @@ def _assemble(
     lost = any(r.lost.any() for r in records)
     trace = np.concatenate([r.trace for r in reversed(records)])
     worst = max(records, key=lambda r: float(r.residual.max()))
-    status = _status(float(residuals.max()), asked, q, worst.trace, lost)
+    status = _status(game, asked, float(residuals.max()), worst.trace, lost)
     unique = all(r.unique.all() for r in records)
     principal = all((r.unique | r.traced).all() for r in records)
     branch = Branch.UNIQUE if unique else Branch.PRINCIPAL if principal else Branch.UNLABELLED
@@ -333,7 +335,7 @@ def stationary_solution(
     legal = [np.broadcast_to(mask, (*game.state_shape, mask.shape[-1])) for mask in game.legal]
     public_q = tuple(np.where(legal[i], to_public(np.asarray(found.q[i]), game.state_shape), np.nan) for i in agents)
     trace = np.asarray(found.trace)[: int(found.steps)]
-    status = _status(float(residuals.max()), asked, public_q, trace, lost)
+    status = _status(game, asked, float(residuals.max()), trace, lost)
     branch = Branch.UNIQUE if unique else Branch.PRINCIPAL if traced else Branch.UNLABELLED
     return _solution(
         game,
@@ -411,18 +413,29 @@ def _polynomial(known: list[Known], level: float):
 # ---------------------------------------------------------------------- judging and recording
 
 
-def _status(residual: float, asked: Request, q: tuple[np.ndarray, ...], trace: np.ndarray, lost: bool) -> Status:
+def _status(game: MarkovGame, asked: Request, residual: float, trace: np.ndarray, lost: bool) -> Status:
     if residual <= asked.tol:
         return Status.CONVERGED
-    scale = max(float(np.nanmax(np.abs(qi))) for qi in q)
-    if residual <= 1e3 * np.finfo(float).eps * max(1.0, scale):
+    largest = request.payoff_bound(game, asked.beta, asked.discount, asked.horizon, asked.value)
+    if residual <= 16 * request.rounding(game, asked.beta, largest):
         return Status.PRECISION
     if lost:
         return Status.LOST
+    return Status.CYCLING if _cycles(trace) else Status.STEPS
+
+
+def _cycles(trace: np.ndarray) -> bool:
+    """Whether residuals have stopped falling, or fall towards something else than zero.
+
+    From three quarters of the trace: what falls geometrically to zero, however slowly, keeps its ratio.
+    """
     quarter = trace.size // 4
-    if trace.size >= 40 and np.nanmin(trace[-quarter:]) > 0.5 * np.nanmin(trace[quarter : 2 * quarter]):
-        return Status.CYCLING
-    return Status.STEPS
+    if quarter < 10:
+        return False
+    a, b, c = (float(np.nanmin(trace[k * quarter : (k + 1) * quarter])) for k in (1, 2, 3))
+    if c <= 0.5 * a:
+        return False
+    return b - c <= 0.5 * (a - b) * c / b
 
 
 def _solution(

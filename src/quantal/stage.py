@@ -322,6 +322,8 @@ TRACE_ITERATIONS = 5_000
 NEWTON_ITERATIONS = 30
 NEAR_ITERATIONS = 3
 """Newton iterations from an extrapolated point, before a state is traced instead."""
+STEEP = 4.0
+"""From this change of logits on, by the others' play, Q is read off the logits: see `q_of`."""
 SINGULAR = 1e-15
 """Pivots below this share of the largest are rounding."""
 CLOSE = 1e-7
@@ -346,6 +348,24 @@ def respond(u: Payoffs, beta: Float[Array, "M"], q: PerAgent, legal: Legal) -> P
 def logits_of(q: PerAgent, beta: Float[Array, "M"], legal: Legal) -> PerAgent:
     """z_i = beta_i C_i Q_i."""
     return tuple(b * centre(qi, mask) for b, qi, mask in zip(beta, q, legal, strict=True))
+
+
+def q_of(
+    z: Float[Array, "A *s"],
+    g: Float[Array, "A *s"],
+    beta: Float[Array, ""],
+    spread: Float[Array, "*#s"],
+    legal: Bool[Array, "A *#s"],
+) -> Float[Array, "A *s"]:
+    """Q_i of logits that solve z = beta C g, given how much payoffs vary: g, or its mean + z / beta.
+
+    Both are the same at the solution. Near it the one is off by payoffs' spread times the error of z, and policies by
+    beta times that; the other by the error of z / beta.
+    """
+    weight = legal.astype(g.dtype)
+    level = (weight * g).sum(axis=0) / weight.sum(axis=0)
+    steep = beta * spread > STEEP
+    return jnp.where(legal & steep, level + z / jnp.where(beta > 0, beta, 1.0), g)
 
 
 @quick_jit

@@ -73,8 +73,13 @@ def legal_at(model: Model, states: Array):
 
 @partial(quick_jit, static_argnames="rule")
 def _read(u: tuple[Array, ...], beta: Array, legal: tuple[Array, ...], z: tuple[Array, ...], rule: ValueRule):
-    """Q, pi, V and the undamped residual of a solved stage: Q = E_{softmax z}[u], all else from Q itself."""
-    q = stage.expected_payoffs(u, stage.policies_of(z, legal))
+    """Q, pi, V and the undamped residual of a solved stage: Q as in `stage.q_of`, all else from Q itself."""
+    g = stage.expected_payoffs(u, stage.policies_of(z, legal))
+    joint = tuple(range(len(u)))
+    q = tuple(
+        stage.q_of(zi, gi, b, ui.max(axis=joint) - ui.min(axis=joint), mask)
+        for zi, gi, b, ui, mask in zip(z, g, beta, u, legal, strict=True)
+    )
     policies = stage.policies_of(tuple(b * qi for b, qi in zip(beta, q, strict=True)), legal)
     values = tuple(logit.value(rule, b, qi, pi, mask) for b, qi, pi, mask in zip(beta, q, policies, legal, strict=True))
     return q, policies, values, gap(q, stage.expected_payoffs(u, policies), legal, cells=1)

@@ -271,7 +271,15 @@ class StationaryCurve:
         pi = stage.policies_of(z, self.model.legal)
         if self.rule == "soft":
             v = tuple(vi / (t * b) for vi, b in zip(v, self.beta, strict=True))
-        return tuple(backup_one(self.model, self.discount, i, pi, vi) for i, vi in enumerate(v))
+        g = tuple(backup_one(self.model, self.discount, i, pi, vi) for i, vi in enumerate(v))
+        spreads = tuple(
+            r.max() - r.min() + d * (vi.max() - vi.min())
+            for r, d, vi in zip(self.model.rewards, self.discount, v, strict=True)
+        )
+        return tuple(
+            stage.q_of(zi, gi, t * b, spread, mask)
+            for zi, gi, b, spread, mask in zip(z, g, self.beta, spreads, self.model.legal, strict=True)
+        )
 
     def policies(self, y: Float[Array, "N 1"]) -> stage.PerAgent:
         """pi_i [A_i, *states] at a point."""
