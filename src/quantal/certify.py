@@ -51,6 +51,7 @@ class Bound:
     size: float
     constant: float
     holds: bool
+    """Never where the condition does not apply."""
     applies: str = ""
     """Empty, or why the condition says nothing about this game."""
 
@@ -78,8 +79,8 @@ def bounds(game: MarkovGame, asked: Request) -> tuple[Bound, ...]:
         if asked.value != "expected" and not why:
             why = f"it is about the expected rule, this is the {asked.value} rule"
         rows = [
-            Bound(f"{name} (paper's constant)", quantity, largest, paper, largest <= paper, why),
-            Bound(f"{name} (tight constant)", quantity, largest, tight, largest < tight, why),
+            Bound(f"{name} (paper's constant)", quantity, largest, paper, not why and largest <= paper, why),
+            Bound(f"{name} (tight constant)", quantity, largest, tight, not why and largest < tight, why),
         ]
         radius = contraction_radius(game, asked)
         rows.append(Bound("Span bound (ours)", "contraction factor", radius, 1.0, radius < 1 - 1e-12))
@@ -93,8 +94,8 @@ def bounds(game: MarkovGame, asked: Request) -> tuple[Bound, ...]:
     terms = horizon if own else horizon + 1
     tight = 1 / (others * terms) if others else np.inf
     return (
-        Bound("Theorem 2 (paper's constant)", "max(|R|, |R_F|)", largest, paper, largest <= paper, why),
-        Bound("Theorem 2 (tight constant)", "max(|R|, |R_F|)", largest, tight, largest < tight, why),
+        Bound("Theorem 2 (paper's constant)", "max(|R|, |R_F|)", largest, paper, not why and largest <= paper, why),
+        Bound("Theorem 2 (tight constant)", "max(|R|, |R_F|)", largest, tight, not why and largest < tight, why),
     )
 
 

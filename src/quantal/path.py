@@ -123,7 +123,10 @@ def solve_path(
     TooLargeError
         If a stationary game is too large to follow its branch.
     """
-    values = np.asarray(betas, dtype=np.float64)
+    try:
+        values = np.asarray(betas, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"betas={betas!r}: expected a non-empty list of numbers") from error
     if values.ndim != 1 or values.size == 0:
         raise ParameterError(f"betas: expected a non-empty list of numbers: got shape {values.shape}")
     for beta in values:

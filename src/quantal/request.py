@@ -86,15 +86,21 @@ def check(
         raise ParameterError(f"damping={damping!r}: expected 0 < damping <= 1: the weight of the new Q in (14)")
     most_steps = whole("max_steps", max_steps, 1, "a whole number, at least 1")
     if tol is None:
-        largest = payoff_bound(game, betas, discounts, horizon, rule)
-        accepted = max(
-            DEFAULT_TOLERANCE * min(1.0, largest), rounding(game, betas, largest), float(np.finfo(float).tiny)
-        )
+        accepted = default_tolerance(game, betas, payoff_bound(game, betas, discounts, horizon, rule))
     else:
         accepted = _number(tol)
     if not (accepted > 0 and math.isfinite(accepted)):
         raise ParameterError(f"tol={tol!r}: expected a positive number, in units of payoff")
     return Request(betas, discounts, horizon, rule, method, weight, accepted, most_steps, order)
+
+
+def default_tolerance(game: MarkovGame, beta: np.ndarray, largest: float) -> float:
+    """The residual that is accepted where none is asked for, given a bound of |Q|."""
+    eps, steepest = float(np.finfo(float).eps), float(beta.max())
+    asked = DEFAULT_TOLERANCE * min(1.0, largest)
+    # Logits beta Q must mean something all the same.
+    steep = min(rounding(game, beta, largest), 1e-3 / steepest) if steepest > 0 else 0.0
+    return max(asked, 64 * eps * largest, steep, float(np.finfo(float).tiny))
 
 
 def rounding(game: MarkovGame, beta: np.ndarray, largest: float) -> float:
