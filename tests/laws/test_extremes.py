@@ -44,10 +44,11 @@ def is_sound(found):
 
 
 HOW = [{"discount": 0.9}, {"horizon": 3}]
+ALL_DEEP = ["expected", *(pytest.param(rule, marks=pytest.mark.deep) for rule in RULES[1:])]
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ALL_DEEP)
 @pytest.mark.parametrize("beta", [1e-9, 1e3, 1e6])
 def test_extreme_precisions(beta, rule, how):
     game = game_of()
@@ -82,7 +83,7 @@ def test_tiny_and_huge_payoffs_at_an_ordinary_precision(scale):
             assert all(np.allclose(p, 1 / p.shape[-1], atol=1e-7) for p in found.policy.values())
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ALL_DEEP)
 @pytest.mark.parametrize("how", HOW)
 def test_an_agent_with_one_action_watches(rule, how):
     # Everybody else's choice is a single-agent problem then, which plain dynamic programming solves in loops.
@@ -107,7 +108,7 @@ def test_nobody_has_a_choice():
         np.testing.assert_allclose(found.value[i], expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ALL_DEEP)
 def test_one_agent_alone(rule):
     game = game_of(counts=(3,))
     for how in HOW:
@@ -118,7 +119,7 @@ def test_one_agent_alone(rule):
     assert qt.solve(game, beta=1e5, horizon=2, value=rule).branch is qt.Branch.UNIQUE
 
 
-@pytest.mark.parametrize("rule", ["expected", "soft"])
+@pytest.mark.parametrize("rule", ALL_DEEP)
 def test_five_agents(rule):
     game = game_of(states=2, counts=(2, 2, 3, 2, 2))
     for how in ({"discount": 0.5}, {"horizon": 2}):
@@ -127,7 +128,7 @@ def test_five_agents(rule):
         assert plain.residual(found) < 1e-11
 
 
-@pytest.mark.parametrize("rule", ["expected", "greedy"])
+@pytest.mark.parametrize("rule", ["expected", pytest.param("greedy", marks=pytest.mark.deep)])
 @pytest.mark.parametrize("how", HOW)
 def test_one_agent_plays_uniformly_and_the_other_does_not(rule, how):
     game = game_of()
@@ -137,7 +138,7 @@ def test_one_agent_plays_uniformly_and_the_other_does_not(rule, how):
     assert plain.residual(found) < 1e-11
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ALL_DEEP)
 def test_a_discount_close_to_one(rule):
     found = is_sound(qt.solve(game_of(), beta=1.0, discount=0.999, value=rule))
     assert found.converged
@@ -168,7 +169,7 @@ def test_one_state_for_ever_is_the_game_played_once():
         np.testing.assert_allclose(found.value[i], 10 * once.value[i], atol=1e-9)
 
 
-@pytest.mark.parametrize("rule", ["expected", "greedy"])
+@pytest.mark.parametrize("rule", ["expected", pytest.param("greedy", marks=pytest.mark.deep)])
 def test_what_happens_in_an_absorbing_state_stays_there(rule):
     # State 4 absorbs and pays nothing: its value is 0; the rest must satisfy the loops.
     random = np.random.default_rng(2)
