@@ -149,7 +149,7 @@ class Batch:
 def test_thousands_of_traced_stages_lie_where_small_steps_lead(counts):
     # Small steps in beta from uniform play, each checked: the determinant keeps its sign (no fold, no fork) and
     # Newton's corrections stay tiny (no jump). Where both hold all the way, there is no doubt about what the branch is.
-    states, beta, steps = 3_000, 8.0, 1_500
+    states, beta, steps = 2_000, 8.0, 1_500
     random = np.random.default_rng(0)
     u = [random.normal(size=(states, *counts)) for _ in counts]
     batch = Batch(u)
