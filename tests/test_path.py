@@ -72,7 +72,6 @@ def test_between_two_folds_the_branch_passes_three_times(between_folds):
     assert apart(path[0], qt.solve(game, beta=middle)) < 1e-10
 
 
-@pytest.mark.xfail(reason="both passes of one folding step are numbered alike, so that the second may come first")
 def test_close_to_a_fold_the_first_pass_is_still_the_first(between_folds):
     # A hair below the upper fold the branch arrives and leaves again within one step. It comes from small p, so p must
     # grow from pass to pass, and the first is what `solve` gives, which stops at its first arrival.

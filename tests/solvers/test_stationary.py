@@ -310,4 +310,8 @@ def test_the_size_of_a_step_counts_logits_and_not_values():
         mean = (p * zi).sum(axis=0)
         expected = max(expected, float(jnp.sqrt((p * (zi - mean) ** 2).sum(axis=0)).max()))
     assert float(curve.size(y, curve.metric(y))[0]) == pytest.approx(expected)
-    np.testing.assert_allclose(curve.policies(y)[0], logit.policy(z[0], curve.model.legal[0]), atol=1e-15)
+    np.testing.assert_allclose(
+        stage.policies_of(curve.unpack(y)[0], curve.model.legal)[0],
+        logit.policy(z[0], curve.model.legal[0]),
+        atol=1e-15,
+    )

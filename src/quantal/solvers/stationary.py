@@ -287,7 +287,7 @@ class StationaryCurve:
             for zi, gi, b, spread, mask in zip(z, g, self.beta, spreads, self.model.legal, strict=True)
         )
 
-    def guess(self, q: stage.PerAgent, t: float) -> Float[Array, "N 1"]:
+    def guess(self, q: stage.PerAgent, t: Float[Array, ""] | float) -> Float[Array, "N 1"]:
         """Pack the point that Q-values describe."""
         legal = self.model.legal
         z, v = [], []
