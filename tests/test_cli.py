@@ -409,7 +409,10 @@ sys.exit(f"loaded {{heavy}}" if heavy else 0)
 
 
 def test_the_command_line_keeps_compiled_programs(tmp_path):
-    code = f"import sys; sys.argv = ['quantal', 'solve', 'pursuit-three', '--json']; from quantal.cli import main; main()"  # a game of many stages: compiling pays
+    # A game of many stages: compiling pays.
+    code = (
+        "import sys; sys.argv = ['quantal', 'solve', 'pursuit-three', '--json']; from quantal.cli import main; main()"
+    )
     first = python(code, QUANTAL_CACHE_DIR=str(tmp_path))
     assert first.returncode == 0, first.stderr
     kept = {file.name for file in (tmp_path / "jax").iterdir()}
