@@ -388,6 +388,9 @@ def respond(u: Payoffs, beta: Float[Array, "M"], q: PerAgent, legal: Legal) -> P
     return expected_payoffs(u, policies_of(tuple(b * qi for b, qi in zip(beta, q, strict=True)), legal))
 
 
+_residual = quick_jit(residual)
+
+
 def logits_of(q: PerAgent, beta: Float[Array, "M"], legal: Legal) -> PerAgent:
     """z_i = beta_i C_i Q_i."""
     return tuple(b * centre(qi, mask) for b, qi, mask in zip(beta, q, legal, strict=True))
@@ -464,7 +467,6 @@ def _newton(
     legal: Legal,
     index: Int[Array, " n"],
     z: tuple[Float[Array, "..."], ...],
-    tol: Array | float,
     most: int,
 ):
     """Newton's method, at most two logits per step, until the corrections no longer shrink; also how far it moved."""
@@ -486,9 +488,7 @@ def _newton(
         return jnp.where(good, moved, y), jnp.where(good, new, jnp.inf), size, count + 1
 
     start = y
-    # Nothing to do where the start solves the game already (interpolated starts often do).
-    size = jnp.where(residual(u, beta, z, legal) <= tol, 0.0, jnp.inf)
-    y, size, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
+    y, size, _, count = lax.while_loop(running, body, (y, jnp.inf * one, jnp.inf * one, jnp.int32(0)))
     moved = curve.size(y - start, curve.metric(y))
     return split(y, curve.counts), size <= CLOSE, moved, count
 
@@ -536,11 +536,19 @@ def solve_stage(
     settled = np.zeros(states, dtype=bool)
 
     if near is not None:
-        everyone = np.arange(states)
-        found, close, moved, count = _newton(u, beta, legal, everyone, near, tol, most=NEAR_ITERATIONS)
-        _scatter(answer, everyone, found)
-        traced = settled = np.array(close) & (np.array(moved) <= arclength.FIRST_CORRECTION)
-        steps += int(count)
+        guess = [np.asarray(x) for x in near]
+        answer = [g.copy() for g in guess]
+        # Interpolated starts often solve the game already; with room for the rounding of what is read off them.
+        traced = np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol
+        for rows, found, close, moved, count in _in_blocks(
+            lambda index: _newton(u, beta, legal, index, tuple(g[:, index] for g in guess), most=NEAR_ITERATIONS),
+            ~traced,
+            bound,
+        ):
+            _scatter(answer, rows, found)
+            traced[rows] = (np.asarray(close) & (np.asarray(moved) <= arclength.FIRST_CORRECTION))[: rows.size]
+            steps += int(count)
+        settled = traced.copy()
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
         # What is reported is the response to where the iteration stops: its residual may be larger by the map's slope.
@@ -552,9 +560,7 @@ def solve_stage(
         answer = [np.array(x) for x in found]
     if how.method == "newton":
         for rows, found, _, _, count in _in_blocks(
-            lambda index: _newton(
-                u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS
-            ),
+            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer), most=NEWTON_ITERATIONS),
             ~settled,
             bound,
         ):
