@@ -132,7 +132,13 @@ def test_tiny_probabilities_are_not_zero(prisoners):
 
 def test_summary(grid):
     text = shown(report.summary(grid, 1.234))
-    for part in ("grid game II", "beta 1, horizon 2, value rule expected", "Converged", str(grid.branch), "1.23 s"):
+    for part in (
+        "grid game II",
+        "beta 1, horizon 2, undiscounted, value rule expected",
+        "Converged",
+        str(grid.branch),
+        "1.23 s",
+    ):
         assert part in text
     assert f"A {report.start_values(grid)['A']:.4g}" in text
 
@@ -200,7 +206,7 @@ def test_published_games_table():
 
 
 def test_settings_in_words(prisoners, grid):
-    assert report.setting(grid.parameters) == "beta 1, horizon 2, value rule expected, method auto"
+    assert report.setting(grid.parameters) == "beta 1, horizon 2, undiscounted, value rule expected, method auto"
     assert "played once" in report.setting(prisoners.parameters)
     both = qt.solve(grid.game, beta=[1.0, 2.0], horizon=1, discount=0.5, method="picard", damping=0.5).parameters
     assert (

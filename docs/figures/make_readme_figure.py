@@ -16,18 +16,10 @@ from quantal import experiments, figures
 HERE = Path(__file__).parent
 
 
-def stag_hunt() -> qt.MarkovGame:
-    """One hunter goes for the stag only if it counts on the other; the other hardly cares what the first one does."""
-    cautious = np.array([[16.0, 0.0], [12.0, 12.0]])
-    eager = np.array([[4.0, 2.0], [2.2, 2.0]])
-    actions = (("stag", "hare"), ("stag", "hare"))
-    return qt.MarkovGame.normal_form((cautious, eager), agents=("cautious", "eager"), actions=actions, name="stag hunt")
-
-
 def draw() -> Figure:
     """Solve everything and draw it."""
     pursuit = qt.solve(qt.games.pursuit.three_players(), beta=1.0, horizon=3)
-    branch = qt.solve_path(stag_hunt(), np.linspace(0, 4, 81).tolist(), discount=0.0)
+    branch = qt.solve_path(qt.games.coordination.stag_hunt(), np.linspace(0, 4, 81).tolist(), discount=0.0)
     played = experiments.published_games()
     with figures.style():
         figure = Figure(figsize=(10, 3.5), layout="constrained")

@@ -176,9 +176,10 @@ class Certificate:
     spectral_radius: float | None
     error_bound: float | None
     exploitability: Any
+    """Above 0 for every agent who explores: the Nash equilibrium is where it vanishes."""
 
     def __str__(self) -> str:
-        lines = [f"undamped residual |Q - T(Q)|: {self.residual:.3g}", f"branch: {self.branch}"]
+        lines = [f"undamped residual |Q - T(Q)|: {self.residual:.3g}", f"branch: {self.branch}{self._reason()}"]
         lines += [str(b) for b in self.bounds]
         radius = "not computed (game too large)" if self.spectral_radius is None else f"{self.spectral_radius:.4g}"
         lines.append(f"local contraction: norm {self.contraction_norm:.4g}, spectral radius {radius}")
@@ -187,8 +188,15 @@ class Certificate:
         else:
             lines.append(f"error bound |Q - Q*| (first order): {self.error_bound:.3g}")
         gains = ", ".join(f"{a} {g:.4g}" for a, g in self.exploitability.items())
-        lines.append(f"exploitability (most any deviation gains): {gains}")
+        lines.append(f"exploitability (most any deviation gains; above 0 where agents explore): {gains}")
         return "\n".join(lines)
+
+    def _reason(self) -> str:
+        if self.branch is Branch.UNIQUE:
+            return ": agents interact too little for a second one, or against each other (docs/method.md)"
+        if self.branch is Branch.PRINCIPAL:
+            return ": followed from uniform play; others may exist (restarts= looks for them)"
+        return ""
 
 
 @double_precision

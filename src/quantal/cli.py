@@ -304,7 +304,11 @@ BetaOption = Annotated[
     str | None, typer.Option("--beta", help="Precision: a number, or one per agent: 1,2. (Default: the game's own.)")
 ]
 HorizonOption = Annotated[
-    int | None, typer.Option("--horizon", help="Number of decisions (MGE-F). (Default: the game's own.)")
+    int | None,
+    typer.Option(
+        "--horizon",
+        help="Number of decisions (MGE-F), undiscounted unless --discount is given too. (Default: the game's own.)",
+    ),
 ]
 DiscountOption = Annotated[
     str | None, typer.Option("--discount", help="Play without end (MGE-I); with --horizon, a discounted finite one.")
@@ -313,7 +317,9 @@ ValueOption = Annotated[ValueRule | None, typer.Option("--value", help="Value ru
 StateOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--state", help="Show policies at this state, like 0,8,4; may be repeated. (Default: the likeliest start.)"
+        "--state",
+        help="Show policies at this state, like 0,8,4; may be repeated. (Default: the likeliest start; of equally "
+        "likely ones, where play is least uniform.)",
     ),
 ]
 FigureOption = Annotated[Path | None, typer.Option("--figure", help="Draw it: .png, .svg or .pdf.")]
@@ -377,7 +383,9 @@ def solve(
     seed: Annotated[int, typer.Option(help="Of the random starts.")] = 0,
     state: StateOption = None,
     when: Annotated[int, typer.Option("--time", help="Show policies at this decision, counted from 0.")] = 0,
-    certificate: Annotated[bool, typer.Option("--certificate", help="Prove it: bounds, exploitability.")] = False,
+    certificate: Annotated[
+        bool, typer.Option("--certificate", help="What can be checked: residual, bounds, exploitability.")
+    ] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the solution (.nc).")] = None,
     figure: FigureOption = None,
     json: JsonOption = False,
@@ -434,7 +442,7 @@ def solve(
     return DONE if solution.converged else NOT_CONVERGED
 
 
-@_command("Example: quantal path random --betas 0:30:31 --figure branch.png")
+@_command("Example: quantal path stag-hunt --betas 0:4:41 --figure branch.png")
 def path(
     target: TargetArgument,
     betas: Annotated[str, typer.Option(help="Precisions: 0.1,0.5,1, or first:last:count.")] = "0:10:21",
@@ -450,7 +458,7 @@ def path(
     figure: FigureOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Follow the principal branch over many precisions, through its folds."""
+    """Follow the principal branch over many precisions, alike for all agents, through its folds."""
     _check_target_file("--out", out, (".csv",))
     _check_target_file("--figure", figure, PICTURE_ENDINGS)
     given = _target(target)
@@ -586,9 +594,9 @@ NEXT = """\
 Where to look next
   quantal games                                      games that come with Quantal
   quantal solve pursuit-three --state 0,8,4 --certificate
-                                                     one equilibrium, with its proof
-  quantal path random --betas 0:30:31 --figure branch.png
-                                                     how play changes with precision
+                                                     one equilibrium, and what is certain about it
+  quantal path stag-hunt --betas 0:4:41 --figure branch.png
+                                                     how play changes with precision, through folds
   quantal reproduce all                              every experiment of the paper
   README.md                                          a game of your own in ten lines"""
 

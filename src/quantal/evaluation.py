@@ -64,6 +64,10 @@ PATIENCE = 3
 
 def check_solution(game: MarkovGame, solution: Solution) -> None:
     """Raise `ParameterError` if the policies of a solution do not fit a game."""
+    if not isinstance(game, MarkovGame) or not isinstance(solution, Solution):
+        raise ParameterError(
+            f"expected a game and then a solution of it: got {type(game).__name__} and {type(solution).__name__}"
+        )
     horizon = solution.parameters.horizon
     if solution.game.agents != game.agents:
         raise ParameterError(

@@ -682,7 +682,7 @@ def grid_table(*, horizons: Sequence[int] = (3, 4, 5, 6), seed: int = 0, progres
         best = max(found.others, key=_total, default=None)
         if best is not None and _total(best) > _total(found):
             note = "another equilibrium, from random restarts: the agents have settled who goes first"
-            comparisons.append(_grid_row(what, best, (29.6, 29.6), note))
+            comparisons.append(_grid_row(f"{what}, another equilibrium", best, (29.6, 29.6), note))
         tell()
     two = games.grid.game_two()
     last: Solution | None = None

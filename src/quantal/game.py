@@ -202,7 +202,7 @@ class MarkovGame:
         name: str = "",
         picture: str = "",
     ) -> MarkovGame:
-        """Make a one-shot game: one state, left at once for itself. Solve it with ``discount=0``.
+        """Make a one-shot game: one state, left at once for itself (discount 0).
 
         Parameters
         ----------
@@ -523,10 +523,13 @@ def _checked_rewards(game: MarkovGame) -> tuple[np.ndarray, ...]:
     cleaned: list[np.ndarray] = []
     for i, reward in enumerate(game.rewards):
         if not _fits(reward.shape, full):
+            named = ", ".join(
+                f"{agent} {', '.join(names)}" for agent, names in zip(game.agents, game.actions, strict=True)
+            )
             raise GameError(
                 f"rewards[{i}]: agent {game.agents[i]}: expected shape {full} over (*states, "
                 f"*actions): got {reward.shape}. An axis on which the reward does not depend may "
-                "have length 1"
+                f"have length 1. The actions that were named: {named}"
             )
         played = _somewhere_legal(game, reward.shape)
         bad = ~np.isfinite(reward) & played

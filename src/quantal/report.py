@@ -114,8 +114,8 @@ def setting(parameters: Parameters) -> str:
         when = "played once" if set(parameters.discount) == {0.0} else when
     else:
         when = f"horizon {parameters.horizon}"
-        if set(parameters.discount) != {1.0}:
-            when += f", discount {_one_or_each(parameters.discount)}"
+        whole = set(parameters.discount) == {1.0}
+        when += ", undiscounted" if whole else f", discount {_one_or_each(parameters.discount)}"
     how = f", damping {parameters.damping:g}" if parameters.damping != 1 else ""
     return f"beta {beta}, {when}, value rule {parameters.value}, method {parameters.method}{how}"
 
@@ -225,7 +225,7 @@ def branch(path: Path, state: State, width: int = 120) -> RenderableType:
     table.add_column("beta", justify="right", style="bold", no_wrap=True)
     for i, name in columns[:fitting]:
         table.add_column(f"{game.agents[i]}\n{name}", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table.add_column("branch", no_wrap=True)
     for beta, passes in zip(path.betas, path.passes, strict=True):
         for k, solution in enumerate(passes):
             cells = [f"{policy_at(solution, i, state)[name]:.4f}" for i, name in columns[:fitting]]
@@ -238,6 +238,8 @@ def branch(path: Path, state: State, width: int = 120) -> RenderableType:
     events = [str(e) for e in (*path.folds, *path.bifurcations)]
     lines.append(Text("; ".join(events) if events else _no_events(path)))
     several = sum(len(passes) > 1 for passes in path.passes)
+    if path.bifurcations:
+        lines.append(Text("other equilibria branch off there: `quantal solve --restarts 20` looks for them"))
     if several:
         lines.append(
             Text(f"the branch passes {several} of these betas more than once: every point is listed, in order")

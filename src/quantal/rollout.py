@@ -83,7 +83,7 @@ def simulate(
         A number, or a generator to go on with. The same seed gives the same episodes, whatever `batch`
         is; the first n episodes are the same whatever `episodes` is.
     steps
-        Decisions per episode; needed for a stationary solution. With a horizon there are T.
+        Decisions per episode; needed for a stationary solution. With a horizon there are T, in a game played once 1.
     play
         ``"sampled"`` or ``"most_probable"``; see the module's docstring.
     start
@@ -451,7 +451,8 @@ def _steps(solution: Solution, steps: int | None) -> int | None:
     """How many decisions are played; None for endless play."""
     horizon = solution.parameters.horizon
     if steps is None:
-        return horizon
+        once = horizon is None and set(solution.parameters.discount) == {0.0}
+        return 1 if once else horizon
     if horizon is not None and steps != horizon:
         raise ParameterError(
             f"steps={steps}: this solution is for a horizon of {horizon} decisions. Leave steps out, or "

@@ -150,7 +150,7 @@ class Solution:
 
     @cached_property
     def certificate(self) -> Any:
-        """The proof, made from game and Q alone: see `quantal.certify.Certificate`. Computed once, when asked for."""
+        """The proof, made from game and Q alone: see `quantal.Certificate`. Computed once, when asked for."""
         return None if self.certifier is None else self.certifier(self)
 
     @cached_property

@@ -251,7 +251,7 @@ class Trajectories:
     # ------------------------------------------------------------------ files
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a CSV file, whole or not at all; see the module's docstring for the columns.
+        """Write a CSV file, whole or not at all; columns as in ``help("quantal.trajectories")``.
 
         Raises
         ------
@@ -275,7 +275,7 @@ class Trajectories:
                     writer.write_table(table.cast(schema))
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file, whole or not at all; see the module's docstring for the columns.
+        """Write a Parquet file, whole or not at all; columns as in ``help("quantal.trajectories")``.
 
         Raises
         ------
@@ -300,7 +300,7 @@ class Trajectories:
         *,
         discount: float | Sequence[float] = 1.0,
     ) -> Trajectories:
-        """Read a CSV file with the columns of the module's docstring, in any order.
+        """Read a CSV file with the columns of ``help("quantal.trajectories")``, in any order.
 
         Episodes are numbered anew, in increasing order. The last row of an episode may be left out (the
         state after the last decision is then unknown), and so may all reward columns; further columns are
@@ -353,7 +353,7 @@ class Trajectories:
         *,
         discount: float | Sequence[float] = 1.0,
     ) -> Trajectories:
-        """Read a Parquet file with the columns of the module's docstring; see `from_csv`.
+        """Read a Parquet file with the columns of ``help("quantal.trajectories")``; see `from_csv`.
 
         Raises
         ------
@@ -427,7 +427,7 @@ class Trajectories:
                 for i in range(len(self.agents)):
                     final = self.final_rewards[part][episode, i]
                     paid = self.rewards[part][episode, before, i] if steps else final
-                    arrays.append(pa.array(np.where(last, final, paid)))
+                    arrays.append(pa.array(np.where(last, final, paid) + 0.0))  # -0 would be written as such
             yield pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -15,6 +15,7 @@ PINNED = [
     "grid-one-3x3",
     "grid-two",
     "rabbit-hole",
+    "stag-hunt",
     "random",
     *(f"selten-chmura-{k}" for k in range(1, 13)),
 ]

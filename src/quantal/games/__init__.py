@@ -1,8 +1,8 @@
 """Games ready to solve: plain builders, and a catalogue of them for the command line.
 
-``games.pursuit``, ``games.grid`` and ``games.rabbit_hole`` are the paper's games, ``games.random``
-draws games from a seed, and ``games.experiments`` holds published experiments. Every docstring says
-what is from its source and what is reconstructed.
+``games.pursuit``, ``games.grid`` and ``games.rabbit_hole`` are the paper's games, ``games.random`` draws games from a
+seed, ``games.coordination`` has a branch that folds, and ``games.experiments`` holds published experiments. Every
+docstring says what is from its source and what is reconstructed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from functools import partial
 
 from quantal.errors import GameError
 from quantal.game import MarkovGame
-from quantal.games import experiments, grid, pursuit, rabbit_hole, random
+from quantal.games import coordination, experiments, grid, pursuit, rabbit_hole, random
 
-__all__ = ["CATALOGUE", "Entry", "build", "experiments", "grid", "pursuit", "rabbit_hole", "random"]
+__all__ = ["CATALOGUE", "Entry", "build", "coordination", "experiments", "grid", "pursuit", "rabbit_hole", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,11 @@ CATALOGUE: dict[str, Entry] = {
         builder=rabbit_hole.game,
         summary="a fox, a rabbit, and a prize in a hole with one entrance (Section 7)",
         horizon=12,
+    ),
+    "stag-hunt": Entry(
+        builder=coordination.stag_hunt,
+        summary="two hunters, one stag: a branch with two folds, three equilibria between them",
+        discount=0.0,
     ),
     "random": Entry(
         builder=partial(random.stochastic, 8, 2, 4),
