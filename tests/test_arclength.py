@@ -32,14 +32,18 @@ class Scalar(NamedTuple):
             y - jnp.sin(40 * t) * e,  # 4: long and wavy, no folds
         )[self.kind]
 
-    def linearise(self, y, t):
+    def linearise(self, y, t, probe=None):
         def one(y, t, e):
             value = self.equation(y, t, e)
             by, bt = jax.grad(self.equation, argnums=(0, 1))(y, t, e)
             return value / by, bt / by, jnp.sign(by)
 
         a, b, sign = jax.vmap(one)(y[0], t, self.extra)
-        return Linearised(a[None], b[None], sign)
+        slope = jax.vmap(jax.grad(self.equation))(y[0], t, self.extra)
+        return Linearised(a[None], b[None], sign, jnp.zeros_like(y) if probe is None else probe / slope)
+
+    def pace(self):
+        return jnp.ones_like(self.extra)
 
     def metric(self, y):
         return jnp.ones_like(y)

@@ -170,6 +170,27 @@ def test_arguments_may_be_named_and_static():
     assert float(power(np.float32(3), n=3)) == 27.0
 
 
+def test_arguments_may_be_named_in_any_order():
+    assert float(quick_jit(lambda z, a: z * 10 + a)(a=np.float32(1), z=np.float32(2))) == 21.0
+
+
+def test_results_do_not_change_with_the_arguments_memory():
+    with jax.enable_x64(True):
+        given = np.zeros((64, 8))  # large enough to be taken over without a copy
+        same, turned = quick_jit(lambda x: (x, x.reshape(8, 64)))(given)
+        given[:] = 9.0
+        assert not np.asarray(same).any()
+        assert not np.asarray(turned).any()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32])
+def test_sums_keep_their_type(dtype):
+    k = np.arange(5, dtype=dtype)
+    traced = jax.jit(lambda x: (jax.lax.reduce(x, dtype(0), jax.lax.add, (0,)), lax.cumsum(x))).trace(k)
+    for ours, kind in zip(Program(traced.jaxpr)(plenty(), k), traced.out_info, strict=True):
+        assert np.asarray(ours).dtype == kind.dtype
+
+
 @pytest.mark.parametrize("rule", ["expected", "soft", "greedy"])
 @pytest.mark.parametrize("when", [{"discount": 0.9}, {"horizon": 2}])
 def test_first_calls_find_what_compiled_ones_find(rule, when):

@@ -12,6 +12,11 @@ the end, the last corrector holds t there instead ("landing").
 A step is accepted only if Newton's first correction was small, the following ones contracted, and the tangent turned
 little: this is what keeps the path from jumping to a neighbouring branch. Otherwise it is halved.
 
+Where two branches cross in two dimensions at once (symmetric games do that) no sign tells. So the distance of F_y,
+along the branch, from the nearest singular matrix is followed too, by inverse iteration carried from point to point: a
+step goes half of the way at most to where that distance would vanish. A bend comes out as the steps shrink; a crossing
+is stepped over, and counted, when it is `RESOLUTION` away.
+
 Many paths run in lockstep: arrays have a trailing batch axis, y [N, B] and t [B]. A fold is where the sign of dt/ds
 changes; a simple bifurcation is where the sign of det F_y changes and that of dt/ds does not (or the reverse).
 """
@@ -57,7 +62,9 @@ NEARER = 1e-3
 PACE = 0.5
 """Most that t may change by in a step, relative to t: a flat stretch would hide pairs of bifurcations."""
 FIRST_PACE = 0.1
-"""Added to t there: the first step has no t to be measured against."""
+"""Most that is added to t there: the first step has no t to be measured against."""
+APPROACH = 0.5
+"""Largest share of the way to a singular matrix that a step may go."""
 PARAMETER_WEIGHT = 1.0
 """Weight of dt^2 in the metric of arclength."""
 
@@ -71,13 +78,21 @@ class Linearised(NamedTuple):
     """b = F_y^{-1} F_t, that is -dy/dt along the curve."""
     orientation: Float[Array, " B"]
     """The sign of det F_y."""
+    probed: Float[Array, "N B"]
+    """F_y^{-1} probe; zero where nothing was probed."""
 
 
 class Curve(Protocol):
     """A family of equations F(y, t) = 0, one per batch element; a pytree that holds its own data."""
 
-    def linearise(self, y: Float[Array, "N B"], t: Float[Array, " B"]) -> Linearised:
-        """Solve with F_y at (y, t)."""
+    def linearise(
+        self, y: Float[Array, "N B"], t: Float[Array, " B"], probe: Float[Array, "N B"] | None = None
+    ) -> Linearised:
+        """Solve with F_y at (y, t), for `probe` too if there is one."""
+        ...
+
+    def pace(self) -> Float[Array, " #B"]:
+        """How far t may go at first: play that does not move is no reason to leap."""
         ...
 
     def metric(self, y: Float[Array, "N B"]) -> Float[Array, "N B"]:
@@ -123,6 +138,14 @@ class Track(NamedTuple):
     """How far ahead a step changed the determinant's sign; infinite where none did."""
     crossing: Bool[Array, " B"]
     """A bifurcation lies ahead: the determinant may change its sign."""
+    probe: Float[Array, "N B"]
+    """Direction in which the last point's matrix is nearest to singular, as far as is known."""
+    clearance: Float[Array, " B"]
+    """How near: the smallest singular value along the branch, about."""
+    closing: Float[Array, " B"]
+    """How fast it falls with arclength."""
+    sense: Float[Array, " B"]
+    """The sign of the matrix in that direction: a crossing turns it."""
     points: Int[Array, " B"]
 
 
@@ -158,11 +181,15 @@ def begin(y: Float[Array | np.ndarray, "N B"], t: Float[Array | np.ndarray, " B"
         bifurcations=none,
         wall=np.inf * one,
         crossing=never,
+        probe=np.broadcast_to(np.random.default_rng(0).standard_normal((y.shape[0], 1)), y.shape),  # type: ignore[arg-type]
+        clearance=zero,
+        closing=zero,
+        sense=one,
         points=none,
     )
 
 
-def _speed(curve: Any, point: Point) -> Float[Array, " B"]:
+def speed_of(curve: Any, point: Point) -> Float[Array, " B"]:
     """ds/dt > 0 at a point: the length of the vector (dy/dt, 1)."""
     weights = curve.metric(point.y)
     return jnp.sqrt((weights * point.slope**2).sum(axis=0) + PARAMETER_WEIGHT)
@@ -176,8 +203,12 @@ def _passed(track: Track, end: Float[Array, " B"]) -> Bool[Array, " B"]:
 def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
     """Set (y, t) to the next guess, `step` along the curve, or on t = end if that comes first."""
     last, before = track.last, track.before
-    speed = _speed(curve, last)
-    step = jnp.minimum(track.step, PACE * (last.t + FIRST_PACE) * speed)
+    speed = speed_of(curve, last)
+    step = jnp.minimum(track.step, PACE * (last.t + jnp.minimum(FIRST_PACE, curve.pace())) * speed)
+    closing = track.closing > 0
+    away = jnp.where(closing, track.clearance / jnp.where(closing, track.closing, 1.0), jnp.inf)
+    crossing = track.crossing | ((away < RESOLUTION / APPROACH) & (track.clearance < RESOLUTION))
+    step = jnp.where(crossing, jnp.where(track.crossing, step, CROSSING), jnp.minimum(step, APPROACH * away))
     dt = last.forward * step / speed
     ahead = (end - last.t) * jnp.sign(dt) > 0
     passed = _passed(track, end)
@@ -204,6 +235,7 @@ def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
     return track._replace(
         y=y,
         step=step,
+        crossing=crossing,
         t=jnp.where(landing, end, last.t + dt),
         corrections=jnp.zeros_like(track.corrections),
         size=fresh,
@@ -214,13 +246,20 @@ def predict(curve: Any, track: Track, end: Float[Array, " B"]) -> Track:
 
 def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) -> Track:
     """One Newton iteration for every element, then accept, go on, or shorten the step."""
-    at = curve.linearise(track.y, track.t)
+    at = curve.linearise(track.y, track.t, track.probe)
     last = track.last
     weights = curve.metric(last.y)
-    speed = _speed(curve, last)
+    speed = speed_of(curve, last)
     tau_y, tau_t = last.forward * last.slope / speed, last.forward / speed
     denominator = PARAMETER_WEIGHT * tau_t - (weights * tau_y * at.drift).sum(axis=0)
     along = (weights * tau_y * at.correction).sum(axis=0)
+    # The same for the probe, in the bordered system, which a fold leaves regular. What has no weight in the metric
+    # follows from the rest, and would hide it.
+    probed = at.probed + at.drift * (weights * tau_y * at.probed).sum(axis=0) / denominator
+    probed = jnp.where(weights > 0, probed, 0.0)
+    length = jnp.sqrt((probed**2).sum(axis=0))
+    clearance = jnp.sqrt((track.probe**2).sum(axis=0)) / length
+    sense = jnp.sign((track.probe * probed).sum(axis=0))
     held = track.landing | track.starting
     dt = jnp.where(held, 0.0, along / denominator)
     dy = -at.correction - at.drift * dt
@@ -276,6 +315,9 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
     gain = jnp.minimum(gain, jnp.clip(0.5 * SLOWING / jnp.maximum(slowing, 1e-12), 0.4, GROWTH))
     gain = jnp.where(track.starting, 1.0, gain)
     folded = accept & (forward != last.forward)
+    closing = jnp.where(track.starting | track.crossing, 0.0, (track.clearance - clearance) / tried)
+    direction = probed / length
+    sound = jnp.isfinite(direction).all(axis=0) & jnp.isfinite(closing)
     step = jnp.where(accept, track.step * gain, jnp.where(bad, 0.5 * track.step, track.step))
     retreat = bad & _passed(track, end)
     # After a landing cut the step short, halving counts from the step actually tried.
@@ -307,9 +349,13 @@ def _correct(curve: Any, track: Track, end: Float[Array, " B"], tight: float) ->
         arrived=track.arrived | (active & accept & track.landing),
         failed=track.failed | (active & ((step < 1e-9) | (bad & track.starting))),
         folds=track.folds + (folded & active),
-        bifurcations=track.bifurcations + (branched & accept & active),
+        bifurcations=track.bifurcations + ((branched | (track.crossing & (sense != track.sense))) & accept & active),
         wall=pick(wall, track.wall, True),
         crossing=pick((track.crossing | confirmed) & ~accept, track.crossing, True),
+        probe=pick(direction, track.probe, accept & sound),
+        clearance=pick(clearance, track.clearance, accept & sound),
+        closing=pick(closing, track.closing, accept & sound),
+        sense=pick(sense, track.sense, accept & sound),
         points=track.points + (accept & active),
     )
 

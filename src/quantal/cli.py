@@ -254,6 +254,9 @@ def _numbers(option: str, text: str) -> float | list[float]:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+MOST_BETAS = 100_000
+
+
 def _betas(text: str) -> list[float]:
     """Read 0.1,0.5,1 or first:last:count."""
     import numpy as np
@@ -262,12 +265,13 @@ def _betas(text: str) -> list[float]:
         if ":" not in text:
             return [float(part) for part in text.split(",")]
         first, last, count = text.split(":")
-        if int(count) < 1:
+        if not 1 <= int(count) <= MOST_BETAS:
             raise ValueError
         return [float(b) for b in np.linspace(float(first), float(last), int(count))]
     except ValueError:
         raise ParameterError(
-            f"--betas {text!r}: expected numbers with commas between them, 0.1,0.5,1, or first:last:count, 0:10:101"
+            f"--betas {text!r}: expected numbers with commas between them, 0.1,0.5,1, or first:last:count, 0:10:101 "
+            f"(at most {MOST_BETAS:,} of them)"
         ) from None
 
 

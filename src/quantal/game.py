@@ -271,6 +271,8 @@ class MarkovGame:
             if agent not in self.agents:
                 raise GameError(f"no agent {agent!r}: this game has {', '.join(self.agents)}")
             return self.agents.index(agent)
+        if isinstance(agent, bool) or not hasattr(agent, "__index__"):
+            raise GameError(f"no agent {agent!r}: expected a name ({', '.join(self.agents)}) or a number from 0")
         if not 0 <= agent < self.number_of_agents:
             raise GameError(f"no agent {agent}: this game has {self.number_of_agents}, counted from 0")
         return operator.index(agent)

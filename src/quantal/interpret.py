@@ -499,8 +499,8 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "concatenate": lambda dimension, **_: lambda *xs: np.concatenate(xs, axis=dimension),
     "stack": lambda dimension=0, axis=None, **_: lambda *xs: np.stack(xs, axis=dimension if axis is None else axis),
     "iota": lambda **params: lambda *dynamic: _iota(**params),
-    "reduce_sum": lambda axes, **_: partial(np.add.reduce, axis=axes),
-    "reduce_prod": lambda axes, **_: partial(np.multiply.reduce, axis=axes),
+    "reduce_sum": lambda axes, **_: lambda x: np.add.reduce(x, axis=axes, dtype=x.dtype),
+    "reduce_prod": lambda axes, **_: lambda x: np.multiply.reduce(x, axis=axes, dtype=x.dtype),
     "reduce_max": lambda axes, **_: partial(np.maximum.reduce, axis=axes),
     "reduce_min": lambda axes, **_: partial(np.minimum.reduce, axis=axes),
     "reduce_and": lambda axes, **_: partial(np.logical_and.reduce, axis=axes),
@@ -508,7 +508,11 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "argmax": lambda **params: partial(_argument, np.argmax, **params),
     "argmin": lambda **params: partial(_argument, np.argmin, **params),
     "cumsum": lambda axis, reverse, **_: (
-        lambda x: np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis) if reverse else np.cumsum(x, axis=axis)
+        lambda x: (
+            np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+            if reverse
+            else np.cumsum(x, axis=axis, dtype=x.dtype)
+        )
     ),
     "dot_general": _with(_dot),
     "gather": _with(_gather),

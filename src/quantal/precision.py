@@ -90,7 +90,7 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> T:
-        given = signature.bind(*args, **kwargs).arguments  # in the order of the signature, and so of the program
+        given = dict(signature.bind(*args, **kwargs).arguments)  # in the order of the signature, and so of the program
         chosen = tuple(given.get(name) for name in static)
         leaves, tree = jax.tree.flatten([v for k, v in given.items() if k not in static])
         if any(isinstance(x, Tracer) for x in leaves):
@@ -102,7 +102,7 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
         key = (tree, chosen, kinds, jax.dtypes.canonicalize_dtype(float))
         account = accounts.get(key)
         if account is None:
-            account = accounts[key] = _open(jitted, args, kwargs)
+            account = accounts[key] = _open(jitted, given)
         if account.program is None:
             return jitted(*args, **kwargs)
         meter = Meter(account.left)
@@ -113,15 +113,17 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
             account.program = None
             return jitted(*args, **kwargs)
         account.left = meter.left
-        return jax.tree.unflatten(account.out, jax.device_put(found))
+        # Copies: the device takes NumPy's memory over as it is, and a result may be a view of an argument.
+        return jax.tree.unflatten(account.out, jax.device_put([np.array(x) for x in found]))
 
     return call
 
 
-def _open(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Account:
+def _open(jitted: Any, given: dict[str, Any]) -> _Account:
     if jax.default_backend() != "cpu":
         return _Account(None, None, 0.0)
-    traced = jitted.trace(*args, **kwargs)
+    # By place: JAX would sort named arguments by their names.
+    traced = jitted.trace(*given.values())
     try:
         program = Program(traced.jaxpr)
     except UnsupportedError:

@@ -20,6 +20,10 @@ DEFAULT_TOLERANCE = 1e-12
 more (payoffs to go of several hundred, or precisions of several hundred payoffs)."""
 
 
+LARGEST_COUNT = 2**31 - 2
+"""Steps are counted in 32 bits."""
+
+
 @dataclass(frozen=True)
 class Request:
     """Checked parameters of a solve."""
@@ -55,6 +59,8 @@ def check(
     ParameterError
         At the first parameter that cannot be used; says what was given and what is accepted.
     """
+    if not isinstance(game, MarkovGame):
+        raise ParameterError(f"expected a MarkovGame to solve: got {type(game).__name__}")
     rule = logit.check_value_rule(value)
     betas = per_agent(game, "beta", beta)
     if (betas < 0).any() or not np.isfinite(betas).all():
@@ -85,6 +91,8 @@ def check(
     if not 0 < weight <= 1:
         raise ParameterError(f"damping={damping!r}: expected 0 < damping <= 1: the weight of the new Q in (14)")
     most_steps = whole("max_steps", max_steps, 1, "a whole number, at least 1")
+    if most_steps > LARGEST_COUNT:
+        raise ParameterError(f"max_steps={max_steps}: expected at most {LARGEST_COUNT:,}")
     if tol is None:
         accepted = default_tolerance(game, betas, payoff_bound(game, betas, discounts, horizon, rule))
     else:
@@ -122,18 +130,31 @@ def whole(what: str, given: object, least: int, expected: str) -> int:
 
 def _number(given: object) -> float:
     """NaN for what is no number; every caller refuses that."""
+    if isinstance(given, (bool, np.bool_)):
+        return math.nan
     try:
         return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def generator(seed: object) -> np.random.Generator:
+    """A random generator from a seed, or the generator itself."""
+    try:
+        return np.random.default_rng(seed)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"seed={seed!r}: expected a whole number >= 0, or a NumPy generator") from error
 
 
 def per_agent(game: MarkovGame, what: str, given: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """One number per agent, from one number or one per agent."""
     try:
-        array = np.asarray(given, dtype=np.float64)
+        array = np.asarray(given)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{what}={given!r}: expected a number, or one per agent") from error
+    if array.dtype.kind not in "iuf":  # not yes or no, dates, complex numbers, or integers too large for a double
+        raise ParameterError(f"{what}={given!r}: expected a number, or one per agent")
+    array = array.astype(np.float64)
     agents = game.number_of_agents
     if array.ndim == 0:
         array = np.full(agents, float(array))

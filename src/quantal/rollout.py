@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from quantal import evaluation, memory
+from quantal import evaluation, memory, request
 from quantal.dynamics import PROBABILITY_TOLERANCE, Independent
 from quantal.errors import ParameterError
 from quantal.evaluation import Policies, check_solution
@@ -110,8 +110,7 @@ def simulate(
             "number of decisions per episode (terminate=True ends them at random before)"
         )
     going_on = _going_on(solution) if terminate else None
-    if episodes < 0:
-        raise ParameterError(f"episodes={episodes}: expected a whole number >= 0")
+    episodes = request.whole("episodes", episodes, 0, "a whole number >= 0")
     if batch is not None and batch < 1:
         raise ParameterError(f"batch={batch}: expected a whole number >= 1")
     draw = _Player(game, solution, horizon, check_play(play), start_distribution(game, start), going_on)
@@ -128,7 +127,7 @@ def simulate(
     rewards = np.empty((episodes, horizon, agents))
     final = np.zeros((episodes, agents))
     lengths = np.full(episodes, horizon)
-    random = np.random.default_rng(seed)
+    random = request.generator(seed)
     size = batch or max(1, min(episodes, BATCH_BYTES // (8 * draw.numbers)))
     for first in range(0, episodes, size):
         part = slice(first, min(first + size, episodes))
@@ -453,13 +452,12 @@ def _steps(solution: Solution, steps: int | None) -> int | None:
     if steps is None:
         once = horizon is None and set(solution.parameters.discount) == {0.0}
         return 1 if once else horizon
+    steps = request.whole("steps", steps, 1, "a whole number of decisions, at least 1")
     if horizon is not None and steps != horizon:
         raise ParameterError(
             f"steps={steps}: this solution is for a horizon of {horizon} decisions. Leave steps out, or "
             f"solve again with horizon={steps}"
         )
-    if steps < 1:
-        raise ParameterError(f"steps={steps}: expected a whole number of decisions, at least 1")
     return steps
 
 

@@ -115,13 +115,14 @@ def solve(
         max_steps=max_steps,
         order=order,
     )
+    random = request.generator(seed)
     restarts = request.whole("restarts", restarts, 0, "a whole number of random starts, 0 for none")
     request.check_memory(game, asked.horizon)
     _check_start(game, asked, start)
     model = model_of(game)
     found = _run(game, model, asked, start, game.agent_index(focal), progress)
     if restarts:
-        found = _with_others(game, model, asked, found, restarts, np.random.default_rng(seed))
+        found = _with_others(game, model, asked, found, restarts, random)
     return found
 
 
@@ -137,6 +138,8 @@ def _run(
 def _check_start(game: MarkovGame, asked: Request, start: Solution | None) -> None:
     if start is None:
         return
+    if not isinstance(start, Solution):
+        raise ParameterError(f"start: expected a Solution: got {type(start).__name__}")
     if start.game.state_shape != game.state_shape or start.game.action_counts != game.action_counts:
         raise ParameterError(
             f"start: it solves another game: expected states {game.state_shape} and actions {game.action_counts}, got "
@@ -359,10 +362,10 @@ def solve_many(
 ) -> tuple[Solution, ...]:
     """Solve a finite horizon (or independent one-shot games) at increasing precisions, each from the ones before.
 
-    Every stage game is continued from one beta to the next: its logits are extrapolated through the last few betas and
-    corrected by Newton's method. A stage whose correction is not small, or does not end within the tolerance, is traced
-    from uniform play as in `solve`. For many betas this is done at Chebyshev nodes only; between them the branch is
-    interpolated, which for a smooth branch solves the game to rounding (and is corrected where it does not).
+    Stage games proved to have one equilibrium are continued from one beta to the next: their logits are extrapolated
+    through the last few betas and corrected by Newton's method. For many betas this is done at Chebyshev nodes only;
+    between them logits are interpolated, which solves most games to rounding. All other stage games are traced from
+    uniform play at every beta, as in `solve`: their later stages' values move with beta, and with them their branches.
     """
     logits_bytes = 8 * (asked.horizon or 1) * sum(game.action_counts) * game.number_of_states
     interpolate = levels.size > 2 * NODES and logits_bytes * NODES < NODE_BYTES
@@ -419,7 +422,10 @@ def _status(game: MarkovGame, asked: Request, residual: float, trace: np.ndarray
     if residual <= asked.tol:
         return Status.CONVERGED
     largest = request.payoff_bound(game, asked.beta, asked.discount, asked.horizon, asked.value)
-    if residual <= 16 * request.rounding(game, asked.beta, largest):
+    # What rounding explains is not yet an answer: logits beta Q must be known to a tenth, and Q to six digits.
+    steepest = max(float(asked.beta.max()), 1e-300)
+    meaningful = min(0.1 / steepest, 1e-6 * largest)
+    if residual <= min(16 * request.rounding(game, asked.beta, largest), meaningful):
         return Status.PRECISION
     if lost:
         return Status.LOST

@@ -128,7 +128,9 @@ class StageCurve:
         """A_i per agent."""
         return tuple(mask.shape[0] for mask in self.legal)
 
-    def linearise(self, y: Float[Array, "N S"], t: Float[Array, " S"]) -> Linearised:
+    def linearise(
+        self, y: Float[Array, "N S"], t: Float[Array, " S"], probe: Float[Array, "N S"] | None = None
+    ) -> Linearised:
         """See `quantal.arclength.Curve`."""
         z = split(y, self.counts)
         policies = policies_of(z, self.legal)
@@ -139,8 +141,16 @@ class StageCurve:
         drift = -jnp.concatenate(moving)
         kappa = [b * t for b in self.beta]
         matrix = fixed_point_matrix(response_jacobian(self.u, policies), kappa, self.legal, y.shape[1])
-        solved, sign = solve_small(matrix, jnp.stack([y + t * drift, drift], axis=1))
-        return Linearised(solved[:, 0], solved[:, 1], sign)
+        right = [y + t * drift, drift] + ([] if probe is None else [probe])
+        solved, sign = solve_small(matrix, jnp.stack(right, axis=1))
+        probed = jnp.zeros_like(y) if probe is None else solved[:, 2]
+        return Linearised(solved[:, 0], solved[:, 1], sign, probed)
+
+    def pace(self) -> Float[Array, " S"]:
+        """Until logits could have moved by a half."""
+        joint = tuple(range(len(self.u)))
+        steepest = jnp.stack([b * (u.max(joint) - u.min(joint)) for b, u in zip(self.beta, self.u, strict=True)])
+        return 0.5 / jnp.maximum(steepest.max(axis=0), 1e-300)
 
     def metric(self, y: Float[Array, "N S"]) -> Float[Array, "N S"]:
         """Fisher's: logits of actions that are hardly played count for little."""
@@ -520,16 +530,13 @@ def solve_stage(
     z
         Where to start `picard` and `newton`; uniform play unless given.
     near
-        For `auto`: logits close to the branch that is being followed (from smaller betas). States where Newton's method
-        hardly moves from there count as traced; the rest are traced from uniform play.
+        For `auto`: logits close to the answer, where Newton's method starts in states proved to have only one. All
+        others are traced from uniform play: that Newton's method hardly moves would not tell on which branch it is.
     """
     counts = tuple(mask.shape[0] for mask in legal)
     states = u[0].shape[-1]
     z = tuple(jax.device_put(np.zeros((n, states))) for n in counts) if z is None else z
-    if near is None:
-        unique, bound = (np.array(x) for x in _survey(u, beta, legal))
-    else:  # the branch is being followed: whether it is the only one was asked at no other beta either
-        unique, bound = np.zeros(states, dtype=bool), np.zeros(states)
+    unique, bound = (np.array(x) for x in _survey(u, beta, legal))
     traced, lost = np.zeros(states, dtype=bool), np.zeros(states, dtype=bool)
     steps, folds, bifurcations, trace = 0, 0, 0, np.zeros(0)
     answer = [np.array(x) for x in z]
@@ -537,18 +544,18 @@ def solve_stage(
 
     if near is not None:
         guess = [np.asarray(x) for x in near]
-        answer = [g.copy() for g in guess]
         # Interpolated starts often solve the game already; with room for the rounding of what is read off them.
-        traced = np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol
-        for rows, found, close, moved, count in _in_blocks(
+        settled = unique & (np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol)
+        for a, g in zip(answer, guess, strict=True):
+            a[:, settled] = g[:, settled]
+        for rows, found, close, _, count in _in_blocks(
             lambda index: _newton(u, beta, legal, index, tuple(g[:, index] for g in guess), most=NEAR_ITERATIONS),
-            ~traced,
+            unique & ~settled,
             bound,
         ):
             _scatter(answer, rows, found)
-            traced[rows] = (np.asarray(close) & (np.asarray(moved) <= arclength.FIRST_CORRECTION))[: rows.size]
+            settled[rows] = np.asarray(close)[: rows.size]
             steps += int(count)
-        settled = traced.copy()
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
         # What is reported is the response to where the iteration stops: its residual may be larger by the map's slope.
@@ -567,7 +574,7 @@ def solve_stage(
             _scatter(answer, rows, found)
             steps += int(count)
     if how.method == "continuation" or how.method == "auto":
-        wanted = ~(unique | traced) | ~settled if how.method == "auto" else np.ones(states, dtype=bool)
+        wanted = ~unique | ~settled if how.method == "auto" else np.ones(states, dtype=bool)
         for rows, found, arrived, f, b, count in _in_blocks(
             lambda index: _follow(u, beta, legal, index), wanted, bound
         ):

@@ -172,6 +172,8 @@ def follow(
             _cross(curve, piece, targets, found, number + half / len(pieces), 1 / len(pieces), previous)
         if _branched(before, here):
             found.bifurcations.append(_locate_bifurcation(curve, before, here))
+        elif int(np.asarray(track.bifurcations)[0]) > int(np.asarray(previous.bifurcations)[0]):
+            found.bifurcations.append(_even_bifurcation(curve, previous, before))
         before = here
         if progress is not None:
             progress(min(1.0, max(0.0, float(here.t[0]) / last if last > 0 else 1.0)))
@@ -302,6 +304,13 @@ def _locate_bifurcation(curve: Any, a: Point, b: Point) -> float:
         else:
             high = level
     return float(t[0])
+
+
+def _even_bifurcation(curve: Any, track: Track, before: Point) -> float:
+    """Where the distance from a singular matrix vanishes, by its rate: no sign changes there that could be bisected."""
+    away = float(np.asarray(track.clearance)[0] / np.asarray(track.closing)[0])
+    speed = float(np.asarray(arclength.speed_of(curve, jax.tree.map(jax.device_put, before)))[0])
+    return float(before.t[0]) + away * float(before.forward[0]) / speed
 
 
 @quick_jit

@@ -121,7 +121,9 @@ class StationaryCurve:
         """discount_i E_{pi_-i} E dv(x'): how agent i's payoffs g_i move with its values, [A_i, *states]."""
         return backup_one(self.model.without_rewards(), self.discount, i, policies, dv)
 
-    def linearise(self, y: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Linearised:
+    def linearise(
+        self, y: Float[Array, "N 1"], t: Float[Array, " 1"], probe: Float[Array, "N 1"] | None = None
+    ) -> Linearised:
         """See `quantal.arclength.Curve`."""
         agents = self.model.number_of_agents
         states, shape = self.model.number_of_states, self.model.state_shape
@@ -180,27 +182,39 @@ class StationaryCurve:
             else:
                 drift_z.append(-drho[i] * stage.centre(reward[i], legal[i]))
                 drift_v.append(-drho[i] * (weights[i] * reward[i]).sum(axis=0))
-        right_z = jnp.stack([jnp.concatenate(residual_z), jnp.concatenate(drift_z)], axis=-1)  # [N, S, 2]
-        right_v = jnp.stack([jnp.stack(residual_v), jnp.stack(drift_v)], axis=-1)  # [M, S, 2]
+        rights = [(jnp.concatenate(residual_z), jnp.stack(residual_v)), (jnp.concatenate(drift_z), jnp.stack(drift_v))]
+        if probe is not None and self.factorised:  # with Krylov's method it would cost half as much again
+            rows = probe[:, 0].reshape(-1, states)
+            rights.append((rows[: self.width], jnp.zeros((agents, states))))
+        columns = len(rights)
+        right_z = jnp.stack([z for z, _ in rights], axis=-1)  # [N, S, 2 or 3]
+        right_v = jnp.stack([v for _, v in rights], axis=-1)  # [M, S, 2 or 3]
         reduced = right_v + jnp.einsum("mks,ksc->msc", through, right_z)
 
         if self.factorised:
             dv, sign = self._factorised(response, pi, reduced)
         else:
-            dv = jnp.stack([self._krylov(response, pi_full, reduced[..., c]) for c in range(2)], axis=-1)
+            dv = jnp.stack([self._krylov(response, pi_full, reduced[..., c]) for c in range(columns)], axis=-1)
             # No determinant without a factorisation: bifurcations are not watched for, except in games played once.
             sign = jnp.where((self.discount == 0).all(), 1.0, 0.0)
         lifted = []
         for j in range(agents):
             b = jnp.stack(
-                [self.ahead(pi_full, j, dv[j, :, c].reshape(shape)).reshape(-1, states) for c in range(2)], axis=-1
+                [self.ahead(pi_full, j, dv[j, :, c].reshape(shape)).reshape(-1, states) for c in range(columns)],
+                axis=-1,
             )
             mask = legal[j].astype(b.dtype)[..., None]
             mean = (mask * b).sum(axis=0) / mask.sum(axis=0)
             lifted.append(kappa[j] * mask * (b - mean))
         dz = jnp.einsum("nks,ksc->nsc", inverse, right_z + jnp.concatenate(lifted))
-        both = jnp.concatenate([dz, dv]).reshape(-1, 2)
-        return Linearised(both[:, :1], both[:, 1:], (sign * jnp.prod(local_sign))[None])
+        solved = jnp.concatenate([dz, dv]).reshape(-1, columns)
+        probed = solved[:, 2:] if columns > 2 else jnp.zeros_like(y)
+        return Linearised(solved[:, :1], solved[:, 1:2], (sign * jnp.prod(local_sign))[None], probed)
+
+    def pace(self) -> Float[Array, " 1"]:
+        """Until logits could have moved by a half, by the rewards of one step."""
+        steepest = jnp.stack([b * (r.max() - r.min()) for b, r in zip(self.beta, self.model.rewards, strict=True)])
+        return 0.5 / jnp.maximum(steepest.max(), 1e-300)[None]
 
     def _value(self, g: Array, pi: Array, legal: Array) -> Array:
         return logit.value(self.rule, 1.0, g, pi, legal)
@@ -219,7 +233,7 @@ class StationaryCurve:
         return tuple(stage.average(r, pi, (i,)) for i, r in enumerate(rewards))
 
     def _factorised(self, response: list[Array], pi: stage.PerAgent, right: Array) -> tuple[Array, Array]:
-        """Solve (I - K) dv = right [M, S, 2] by LU; also the sign of the determinant."""
+        """Solve (I - K) dv = right [M, S, columns] by LU; also the sign of the determinant."""
         agents, states = self.model.number_of_agents, self.model.number_of_states
         moves = self.model.moves
         assert isinstance(moves, DenseMoves)
@@ -229,8 +243,8 @@ class StationaryCurve:
             kernel = self.discount[j] * marginal(moves.matrix, spread, (j,))  # [A_j, S, S']
             blocks.append(jnp.einsum("mas,ast->mst", response[j], kernel))  # K[(m, s), (j, t)]
         k = jnp.stack(blocks, axis=2).reshape(agents * states, agents * states)
-        x, sign = stage.solve_with_sign(jnp.eye(agents * states) - k, right.reshape(agents * states, 2))
-        return x.reshape(agents, states, 2), sign
+        x, sign = stage.solve_with_sign(jnp.eye(agents * states) - k, right.reshape(agents * states, -1))
+        return x.reshape(agents, states, -1), sign
 
     def _krylov(self, response: list[Array], pi_full: stage.PerAgent, right: Array) -> Array:
         """Solve (I - K) dv = right [M, S] by GMRES; K is applied, never formed."""
