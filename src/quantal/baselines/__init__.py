@@ -3,3 +3,4 @@ from quantal.baselines.correlated_q import *
 from quantal.baselines.joint_q import *
 from quantal.baselines.q_learning import QLearning, q_learning
 from quantal.baselines.training import train
+from quantal.baselines.schedules import *

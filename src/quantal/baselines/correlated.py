@@ -29,13 +29,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from quantal.baselines.lanes import one_lane
-from quantal.baselines.simplex import maximise
+from quantal.baselines.simplex import GAIN, maximise
 from quantal.errors import ParameterError
 from quantal.precision import double_precision
 
 Selection: TypeAlias = Literal["u", "e", "r", "l"]
 SELECTIONS: tuple[str, ...] = get_args(Selection)
 NAMES = {"u": "utilitarian", "e": "egalitarian", "r": "republican", "l": "libertarian"}
+
+
+GROUP = 16
+"""Linear programs that are solved in lockstep: enough to fill vector units, few enough not to wait long for the last."""
 
 
 class Equilibrium(NamedTuple):
@@ -121,37 +125,121 @@ def select(
     """Solve many stage games, lanes last."""
     agents, lanes = payoffs.shape[0], payoffs.shape[-1]
     counts = payoffs.shape[1:-1]
-    size = int(np.prod(counts))
-    playable = functools.reduce(jnp.logical_and, [_along(m, i, agents) for i, m in enumerate(legal)])
-    playable = jnp.broadcast_to(playable, (*counts, lanes)).reshape(size, lanes)
-    q = payoffs.reshape(agents, size, lanes)
-    low = jnp.where(playable, q, jnp.inf).min(axis=(0, 1))
-    high = jnp.where(playable, q, -jnp.inf).max(axis=(0, 1))
-    # Between 1 and 2, in units that are common to all agents.
-    scaled = jnp.where(playable, (q - low) / jnp.where(high > low, high - low, 1.0), 0.0) + 1.0
-    rows = _obedience(payoffs, legal, playable)
-    main, matrix = _objectives(selection, scaled, rows)
-    ties = jnp.concatenate([scaled, jnp.broadcast_to(_weights(size), (1, size, lanes))])
-    programs = main.shape[0]
-    extra = matrix.shape[1] - size
-    padded = jnp.concatenate([ties, jnp.zeros((agents + 1, extra, lanes))], axis=1)
-    wanted = jnp.stack([jnp.concatenate([m[None], padded]) for m in main], axis=-1)  # [1 + M + 1, K, B, programs]
-    allowed = jnp.concatenate([playable & needed, jnp.broadcast_to(needed, (extra, lanes))])
-    wanted = jnp.where(allowed[None, :, :, None], wanted, -1.0)
-    bounds = jnp.zeros((matrix.shape[0], lanes * programs)).at[0].set(1.0)
-    every = jnp.broadcast_to(matrix[..., None], (*matrix.shape, programs)).reshape(*matrix.shape[:2], -1)
-    found = maximise(wanted.reshape(*wanted.shape[:2], -1), every, bounds)
-    joint = found.x[:size].reshape(size, lanes, programs)
-    total = joint.sum(axis=0)
-    joint = joint / jnp.where(total > 0, total, 1.0)
-    joint = jnp.moveaxis(joint, -1, 0)  # [programs, J, B]
-    done = found.done.reshape(lanes, programs).all(axis=1)
+    programs = 1 if selection in ("u", "e") else agents
+    # Republican and libertarian: a program per agent, side by side.
+    many = tuple(jnp.tile(x, (1,) * (x.ndim - 1) + (programs,)) for x in (payoffs, *legal, needed))
+    games = _Games(many[0], many[1:-1], many[-1])
+    scaled, playable = _scaled(games)
+    if selection == "e":
+        main, simple = jnp.zeros(playable.shape), jnp.zeros(playable.shape[1], bool)
+        joint = jnp.zeros(playable.shape)
+    else:
+        whose = np.repeat(np.arange(programs), lanes)
+        main = scaled.sum(axis=0) / agents if selection == "u" else scaled[whose, :, np.arange(whose.size)].T
+        joint, simple = _pure(games, main, scaled, playable)
+    joint, done = _hard(games, main, selection == "e", joint, simple)
+    joint = jnp.moveaxis(joint.reshape(-1, programs, lanes), 1, 0)  # [programs, J, B]
+    done = done.reshape(programs, lanes).all(axis=0)
+    q = payoffs.reshape(agents, -1, lanes)
     if selection == "r":
         own = (joint * q).sum(axis=1)  # [M, B]: agent i's value of its own favourite
-        first = jnp.argmax(own, axis=0)
-        joint = jnp.take_along_axis(joint, first[None, None], axis=0)
+        joint = jnp.take_along_axis(joint, jnp.argmax(own, axis=0)[None, None], axis=0)
     values = (joint * q).sum(axis=1)  # of one joint all agents' values, of each its own
     return Equilibrium(joint.reshape(-1, *counts, lanes), values, done)
+
+
+class _Games(NamedTuple):
+    payoffs: Float[Array, "M *A L"]
+    legal: tuple[Bool[Array, "_ L"], ...]
+    needed: Bool[Array, "L"]
+
+
+def _scaled(games: _Games) -> tuple[Float[Array, "M J L"], Bool[Array, "J L"]]:
+    """Payoffs between 1 and 2, in units that are common to all agents; and which joint actions are legal."""
+    agents, lanes = games.payoffs.shape[0], games.payoffs.shape[-1]
+    counts = games.payoffs.shape[1:-1]
+    playable = functools.reduce(jnp.logical_and, [_along(m, i, agents) for i, m in enumerate(games.legal)])
+    playable = jnp.broadcast_to(playable, (*counts, lanes)).reshape(-1, lanes)
+    q = games.payoffs.reshape(agents, -1, lanes)
+    low = jnp.where(playable, q, jnp.inf).min(axis=(0, 1))
+    high = jnp.where(playable, q, -jnp.inf).max(axis=(0, 1))
+    return jnp.where(playable, (q - low) / jnp.where(high > low, high - low, 1.0), 0.0) + 1.0, playable
+
+
+def _pure(
+    games: _Games, main: Float[Array, "J L"], scaled: Float[Array, "M J L"], playable: Bool[Array, "J L"]
+) -> tuple[Float[Array, "J L"], Bool[Array, "L"]]:
+    """The best joint action of all, and whether it is an equilibrium: then no distribution is better, and it is it."""
+    counts = games.payoffs.shape[1:-1]
+    size = playable.shape[0]
+    best = playable
+    for objective in (main, *scaled, jnp.broadcast_to(_weights(size), playable.shape)):
+        best = best & (objective >= jnp.where(best, objective, -jnp.inf).max(axis=0) - GAIN)
+    place = np.arange(size)[:, None]
+    at = jnp.where(best, place, size).min(axis=0)
+    here = place == at
+    simple = jnp.ones(at.shape, bool)
+    stride = size
+    for i, count in enumerate(counts):
+        stride //= count
+        # Joint actions in which the others do as they do at the best one.
+        beside = playable & (place - place // stride % count * stride == at - at // stride % count * stride)
+        q = games.payoffs[i].reshape(size, -1)
+        simple &= jnp.where(beside, q, -jnp.inf).max(axis=0) <= jnp.where(here, q, -jnp.inf).max(axis=0)
+    return here.astype(float), simple
+
+
+def _hard(
+    games: _Games, main: Float[Array, "J L"], egalitarian: bool, joint: Float[Array, "J L"], simple: Bool[Array, "L"]
+) -> tuple[Float[Array, "J L"], Bool[Array, "L"]]:
+    """Put the linear program's answer where it is needed; a few lanes at a time, which take their pivots in lockstep."""
+    hard = games.needed & ~simple
+    lanes = simple.shape[0]
+    group = min(GROUP, lanes)
+    order = jnp.argsort(~hard)
+    order = jnp.concatenate([order, jnp.full(group, lanes)])  # beyond the end: dropped
+    number = hard.sum()
+
+    def unfinished(state: tuple[Array, Array, Array]) -> Array:
+        return state[0] < number
+
+    def solve(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        first, joint, done = state
+        lane = jax.lax.dynamic_slice(order, (first,), (group,))
+        some = jax.tree.map(lambda x: jnp.take(x, lane, axis=-1, mode="clip"), games)
+        some = some._replace(needed=first + jnp.arange(group) < number)
+        found, ok = _programmed(some, jnp.take(main, lane, axis=-1, mode="clip"), egalitarian)
+        lane = jnp.where(some.needed, lane, lanes)
+        joint = joint.at[:, lane].set(found, mode="drop")
+        return first + group, joint, done.at[lane].set(ok, mode="drop")
+
+    _, joint, done = jax.lax.while_loop(unfinished, solve, (jnp.zeros((), int), joint, jnp.ones(lanes, bool)))
+    return joint, done
+
+
+def _programmed(
+    games: _Games, main: Float[Array, "J L"], egalitarian: bool
+) -> tuple[Float[Array, "J L"], Bool[Array, "L"]]:
+    """The best equilibrium, by the simplex method."""
+    scaled, playable = _scaled(games)
+    agents, size, lanes = scaled.shape
+    matrix = jnp.concatenate([jnp.ones((1, size, lanes)), _obedience(games.payoffs, games.legal, playable)])
+    objectives = jnp.concatenate([main[None], scaled, jnp.broadcast_to(_weights(size), (1, size, lanes))])
+    objectives = jnp.where(playable & games.needed, objectives, -1.0)
+    if egalitarian:  # one more variable, t, that no agent's value may be below: t - V_i <= 0
+        column = jnp.concatenate([jnp.zeros((matrix.shape[0], 1, lanes)), jnp.ones((agents, 1, lanes))])
+        matrix = jnp.concatenate([jnp.concatenate([matrix, -scaled]), column], axis=1)
+        first = jnp.where(games.needed, jnp.ones((1, 1, lanes)), -1.0)
+        rest = jnp.zeros((agents + 1, 1, lanes))
+        objectives = jnp.concatenate([objectives.at[0].set(0.0), jnp.concatenate([first, rest])], axis=1)
+        objectives = jnp.where(games.needed, objectives, -1.0)
+        illegal = jnp.concatenate([~playable, jnp.zeros((1, lanes), bool)])
+        objectives = jnp.where(illegal, -1.0, objectives)
+    bounds = jnp.zeros((matrix.shape[0], lanes)).at[0].set(1.0)
+    found = maximise(objectives, matrix, bounds)
+    joint = found.x[:size]
+    total = joint.sum(axis=0)
+    return joint / jnp.where(total > 0, total, 1.0), found.done
 
 
 def _along(mask: Array, i: int, agents: int) -> Array:
@@ -187,20 +275,3 @@ def _obedience(
                 where = _along(jnp.asarray(told == a)[:, None], i, agents) & legal[i][b]
                 rows.append(jnp.where(where & open_, gain, 0.0).reshape(size, lanes))
     return jnp.stack(rows) if rows else jnp.zeros((0, size, lanes))
-
-
-def _objectives(
-    selection: str, scaled: Float[Array, "M J B"], rows: Float[Array, "R J B"]
-) -> tuple[Float[Array, "P K B"], Float[Array, "C K B"]]:
-    """First objectives, one per program, and the constraints: the sum of probabilities, then obedience."""
-    agents, size, lanes = scaled.shape
-    matrix = jnp.concatenate([jnp.ones((1, size, lanes)), rows])
-    if selection == "u":
-        return scaled.sum(axis=0)[None] / agents, matrix
-    if selection != "e":
-        return scaled, matrix
-    # One more variable, t, that no agent's value may be below: t - V_i <= 0.
-    matrix = jnp.concatenate([matrix, -scaled])
-    column = jnp.concatenate([jnp.zeros((1 + rows.shape[0], 1, lanes)), jnp.ones((agents, 1, lanes))])
-    objective = jnp.zeros((1, size + 1, lanes)).at[:, size].set(1.0)
-    return objective, jnp.concatenate([matrix, column], axis=1)
