@@ -265,13 +265,10 @@ def _obedience(
         low, high = jnp.where(open_, q, jnp.inf), jnp.where(open_, q, -jnp.inf)
         every = tuple(range(agents))
         span = high.max(axis=every) - low.min(axis=every)
-        q = q / jnp.where(span > 0, span, 1.0)
-        told = np.arange(counts[i])
-        for a in range(counts[i]):
-            for b in range(counts[i]):
-                if a == b:
-                    continue
-                gain = jnp.take(q, np.array([b]), axis=i) - jnp.take(q, np.array([a]), axis=i)
-                where = _along(jnp.asarray(told == a)[:, None], i, agents) & legal[i][b]
-                rows.append(jnp.where(where & open_, gain, 0.0).reshape(size, lanes))
-    return jnp.stack(rows) if rows else jnp.zeros((0, size, lanes))
+        q = jnp.moveaxis(q / jnp.where(span > 0, span, 1.0), i, 0).reshape(counts[i], -1, lanes)
+        a, b = np.nonzero(~np.eye(counts[i], dtype=bool))
+        gain = jnp.where(legal[i][b][:, None], q[b] - q[a], 0.0)  # [rows, joint actions of the others, B]
+        row = jnp.where((np.arange(counts[i]) == a[:, None])[..., None, None], gain[:, None], 0.0)
+        apart = row.reshape(a.size, counts[i], *(n for j, n in enumerate(counts) if j != i), lanes)
+        rows.append(jnp.where(playable, jnp.moveaxis(apart, 1, 1 + i).reshape(a.size, size, lanes), 0.0))
+    return jnp.concatenate(rows)

@@ -182,5 +182,3 @@ def stage_outcome(world: World, q: Float[Array, "S M J"], made: Any, values: Flo
         q=tuple(tables[:, i] for i in range(world.agents)),
         joint=None if made.joint is None else jnp.moveaxis(made.joint, 1, 0),
     )
-
-

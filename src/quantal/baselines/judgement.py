@@ -262,9 +262,7 @@ def _together(game: MarkovGame) -> MarkovGame:
         successors, probabilities = dynamics.successors, dynamics.probabilities
     alone = (1,) * (game.number_of_agents - 1)
     legal = np.broadcast_to(joint_legal(game), full).reshape(*states, size)
-    names = tuple(
-        "/".join(game.actions[i][a] for i, a in enumerate(index)) for index in np.ndindex(*counts)
-    )
+    names = tuple("/".join(game.actions[i][a] for i, a in enumerate(index)) for index in np.ndindex(*counts))
     ones = (1,) * len(states)
     return MarkovGame(
         state_shape=states,

@@ -160,9 +160,7 @@ class Learned:
     def __repr__(self) -> str:
         p = self.parameters
         seed = "" if p.seed is None else f", seed {p.seed}"
-        return (
-            f"<Learned by {self.method} in {self.game.name or 'a game'}: {p.steps} steps{seed}; {self.status.name.lower()}>"
-        )
+        return f"<Learned by {self.method} in {self.game.name or 'a game'}: {p.steps} steps{seed}; {self.status.name.lower()}>"
 
 
 def settled_at(curve: Float[np.ndarray, "points M"]) -> int | None:

@@ -96,9 +96,7 @@ def maximise(
     x = jnp.where(state.inside[:, None] == names, point[:, None], 0.0).sum(axis=0)
     slack = jnp.arange(columns, columns + rows)[:, None, None]
     prices = jnp.where(state.outside[None] == slack, state.table[rows, :columns][None], 0.0).sum(axis=1)
-    return Optimum(
-        jnp.maximum(x, 0.0), prices, state.table[rows:, columns], state.pivots, state.enters < 0
-    )
+    return Optimum(jnp.maximum(x, 0.0), prices, state.table[rows:, columns], state.pivots, state.enters < 0)
 
 
 def _entering(table: Float[Array, "RL KC B"], rows: int, columns: int) -> Int[Array, "B"]:
@@ -125,13 +123,13 @@ def _pivoted(state: _State, rows: int, columns: int) -> _State:
     table, active = state.table, state.enters >= 0
     enters = jnp.maximum(state.enters, 0)
     is_column = jnp.arange(columns + 2)[:, None] == enters
-    column = jnp.take_along_axis(table, enters[None, None], axis=1, mode='clip')[:, 0]
+    column = jnp.take_along_axis(table, enters[None, None], axis=1, mode="clip")[:, 0]
     usable = column[:rows] > PIVOT
     ratio = jnp.where(usable, table[:rows, columns + 1] / jnp.where(usable, column[:rows], 1.0), jnp.inf)
     least, leaves = _largest(-ratio)
     active = active & (least > -jnp.inf)  # unbounded programs do not arise: give up
     is_row = jnp.arange(table.shape[0])[:, None] == leaves
-    row = jnp.take_along_axis(table, leaves[None, None], axis=0, mode='clip')[0]
+    row = jnp.take_along_axis(table, leaves[None, None], axis=0, mode="clip")[0]
     element = jnp.where(is_row, column, 0.0).sum(axis=0)
     element = jnp.where(active, element, 1.0)
     row = jnp.where(is_column, 1.0, row) / element

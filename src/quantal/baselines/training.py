@@ -32,7 +32,7 @@ from quantal.baselines.schedules import Clock
 from quantal.baselines.world import World, world_of
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
-from quantal.precision import double_precision
+from quantal.precision import double_precision, quick_jit
 from quantal.request import per_agent, whole
 
 Actions: TypeAlias = tuple[Array, ...]
@@ -240,7 +240,7 @@ def _first(learner: Learner, world: World, key: Array) -> _Lane:
     return _Lane(learner.begin(world), world.begin(number), zero, zero, zero, jnp.zeros(world.states, bool))
 
 
-@partial(jax.jit, static_argnames="learner")
+@partial(quick_jit, static_argnames="learner")
 def _begin(learner: Learner, world: World, keys: Array) -> _Lane:
     return jax.vmap(lambda key: _first(learner, world, key))(keys)
 
@@ -295,11 +295,11 @@ def _stepped(
     )
 
 
-@partial(jax.jit, static_argnames="learner")
+@partial(quick_jit, static_argnames="learner")
 def _start_values(learner: Learner, world: World, start: Array, memories: Any) -> Float[Array, "B M"]:
     return jax.vmap(lambda m: learner.values(world, m) @ start)(memories)
 
 
-@partial(jax.jit, static_argnames="learner")
+@partial(quick_jit, static_argnames="learner")
 def _read(learner: Learner, world: World, memories: Any) -> Outcome:
     return jax.vmap(lambda m: learner.read(world, m))(memories)

@@ -91,9 +91,11 @@ class World:
 
     def begin(self, number: Float[Array, ""]) -> Int[Array, ""]:
         """Draw a first state."""
-        return drawn(self.start, number) if self.states <= 64 else jnp.searchsorted(
-            self.start, number * self.start[-1], side="right"
-        ).astype(int)
+        return (
+            drawn(self.start, number)
+            if self.states <= 64
+            else jnp.searchsorted(self.start, number * self.start[-1], side="right").astype(int)
+        )
 
 
 def drawn(cumulative: Float[Array, "n"], number: Float[Array, ""]) -> Int[Array, ""]:
