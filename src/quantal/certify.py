@@ -205,7 +205,10 @@ def certify(solution: Played) -> Any:
     Certificate
         Of a solution; a `quantal.baselines.Judgement` of what was learned.
     """
-    return _certified(solution) if isinstance(solution, Solution) else solution.certificate
+    if isinstance(solution, Solution):
+        return _certified(solution)
+    learned: Any = solution
+    return learned.certificate
 
 
 def _certified(solution: Solution) -> Certificate:

@@ -74,6 +74,7 @@ class PerAgent(Mapping[str, np.ndarray]):
         return f"<per agent {shapes}>"
 
 
+@runtime_checkable
 class Terms(Protocol):
     """On which terms policies are played."""
 
@@ -105,11 +106,6 @@ class Played(Protocol):
     @property
     def parameters(self) -> Terms:
         """Discounts and horizon."""
-        ...
-
-    @property
-    def certificate(self) -> Any:
-        """What is certain about them."""
         ...
 
 

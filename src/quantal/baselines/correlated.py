@@ -31,7 +31,7 @@ from jaxtyping import Array, Bool, Float
 from quantal.baselines.lanes import one_lane
 from quantal.baselines.simplex import GAIN, maximise
 from quantal.errors import ParameterError
-from quantal.precision import double_precision
+from quantal.precision import double_precision, quick_jit
 
 Selection: TypeAlias = Literal["u", "e", "r", "l"]
 SELECTIONS: tuple[str, ...] = get_args(Selection)
@@ -39,7 +39,7 @@ NAMES = {"u": "utilitarian", "e": "egalitarian", "r": "republican", "l": "libert
 
 
 GROUP = 16
-"""Linear programs that are solved in lockstep: enough to fill vector units, few enough not to wait long for the last."""
+"""Linear programs solved in lockstep: enough to fill vector units, few enough not to wait long for the last."""
 
 
 class Equilibrium(NamedTuple):
@@ -102,7 +102,7 @@ def correlated_equilibrium(
 
 @functools.cache
 def _compiled(selection: str) -> Callable[..., Equilibrium]:
-    return jax.jit(stage_rule(selection))
+    return quick_jit(stage_rule(selection))
 
 
 @functools.cache
@@ -192,7 +192,7 @@ def _pure(
 def _hard(
     games: _Games, main: Float[Array, "J L"], egalitarian: bool, joint: Float[Array, "J L"], simple: Bool[Array, "L"]
 ) -> tuple[Float[Array, "J L"], Bool[Array, "L"]]:
-    """Put the linear program's answer where it is needed; a few lanes at a time, which take their pivots in lockstep."""
+    """Put the linear program's answer where it is needed; a few lanes at a time, pivoting in lockstep."""
     hard = games.needed & ~simple
     lanes = simple.shape[0]
     group = min(GROUP, lanes)

@@ -2,9 +2,9 @@
 
     V_i(x) = sum_a mu_x(a) Q_i(x, a),      mu_x a correlated equilibrium of (Q_1(x, .), ..., Q_M(x, .)):  u, e, r or l
 
-Greenwald & Hall (2003), there off-policy: joint actions are drawn uniformly. Agents that play what they learned follow a
-common signal; libertarian agents have an equilibrium each, and play their own part of it, which need not fit the others'.
-`quantal.baselines.correlated` says how one of many equilibria is chosen.
+Greenwald & Hall (2003), there off-policy: joint actions are drawn uniformly. Agents that play what they learned follow
+a common signal; libertarian agents have an equilibrium each, and play their own part of it, which need not fit the
+others'. `quantal.baselines.correlated` says how one of many equilibria is chosen.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ that has changed, and only if it has: V is never stale.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ class Chosen(NamedTuple):
     """False where no answer was found: the old one stays."""
 
 
+@runtime_checkable
 class StageRule(Protocol):
     """A rule for stage games; hashable."""
 

@@ -116,7 +116,7 @@ def correlated_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np
                 # Nobody is told what is illegal; doing what is illegal is no deviation.
                 gain = np.where(weight > 0, weight * (instead - would[a]), 0.0).sum(axis=rest)
                 worst = np.fmax(worst, gain)
-    return np.where(np.isneginf(worst), 0.0, worst)
+    return np.asarray(np.where(np.isneginf(worst), 0.0, worst))
 
 
 def coarse_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def coarse_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np.nda
         others = np.moveaxis(joint.sum(axis=axis, keepdims=True), axis, 0)[0]
         for instead in np.moveaxis(q, axis, 0):
             worst = np.fmax(worst, np.where(others > 0, others * instead, 0.0).sum(axis=actions[:-1]) - value)
-    return worst
+    return np.asarray(worst)
 
 
 @double_precision

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +62,7 @@ class Transition(NamedTuple):
     """1, or 0 in a lane whose run is over: it must learn nothing more."""
 
 
+@runtime_checkable
 class Learner(Protocol):
     """A way to learn; hashable, so that programs are compiled once for equal ones."""
 
