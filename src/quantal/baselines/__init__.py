@@ -5,6 +5,7 @@ once, given a learner's settings: `train(game, QLearning(), steps=..., seeds=ran
 on the known game.
 """
 
+from quantal.baselines.comparison import METHODS, Contest, compare
 from quantal.baselines.correlated import correlated_equilibrium
 from quantal.baselines.correlated_q import Correlated, correlated_q
 from quantal.baselines.fictitious_play import fictitious_play
@@ -23,8 +24,10 @@ from quantal.baselines.training import train
 
 __all__ = [
     "FMQ",
+    "METHODS",
     "Boltzmann",
     "Constant",
+    "Contest",
     "Cooling",
     "Correlated",
     "Decay",
@@ -39,6 +42,7 @@ __all__ = [
     "QLearning",
     "Uniform",
     "coarse_violation",
+    "compare",
     "correlated_equilibrium",
     "correlated_q",
     "correlated_violation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -189,7 +190,7 @@ def learned_from(
     """Make the record of one lane."""
     states, agents = game.state_shape, game.agents
 
-    def per_agent(arrays: tuple[Array, ...]) -> PerAgent:
+    def per_agent(arrays: Sequence[Any]) -> PerAgent:
         return PerAgent(agents, tuple(np.asarray(x).reshape(*states, *x.shape[1:]) for x in arrays))
 
     joint = None if outcome.joint is None else np.asarray(outcome.joint)
