@@ -7,7 +7,7 @@ learned is evaluated exactly, without exploration, as undiscounted sums over an 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,6 @@ from quantal import games
 from quantal.baselines.comparison import scores
 from quantal.baselines.correlated_q import Correlated
 from quantal.baselines.joint_q import JointQ
-from quantal.baselines.learned import Learned
 from quantal.baselines.nscp import nscp_learner
 from quantal.baselines.q_learning import QLearning
 from quantal.baselines.training import train
@@ -29,6 +28,7 @@ from quantal.experiments import (
     Progress,
     Reproduction,
 )
+from quantal.game import MarkovGame
 from quantal.rollout import evaluate, simulate
 from quantal.solve import solve
 
@@ -157,8 +157,9 @@ def learners(
         findings=_findings(outcomes, hunts),
         notes=(
             RECONSTRUCTED_GRAPH,
-            "Reconstructed: the rules of the grid games (after Greenwald & Hall 2003), all learning settings (the paper "
-            f"gives none; ours: {steps} steps, discount 0.9, rates and epsilon falling from 1 to 0.001), and NSCP.",
+            "Reconstructed: the rules of the grid games (after Greenwald & Hall 2003), all learning settings (the "
+            f"paper gives none; ours: {steps} steps, discount 0.9, rates and epsilon falling from 1 to 0.001), "
+            "and NSCP.",
             "Learners' scores are exact expectations of what was learned, not averages over plays; they scatter over "
             "seeds alone.",
             "Which of two mirror-image outcomes a learner finds is chance, or the rule for ties (agent A's favour).",
@@ -196,7 +197,7 @@ def _reason(method: str, game: str) -> str:
     return ". One takes the barrier, the other the middle; which of them is chance, and 1, 2 is 2, 1 with names changed"
 
 
-def _row(what: str, score: dict[str, float], paper: tuple[float, float], play: str, note: str) -> Comparison:
+def _row(what: str, score: Mapping[str, float], paper: tuple[float, float], play: str, note: str) -> Comparison:
     return Comparison(
         what=what,
         labels=("A", "B"),
@@ -241,3 +242,21 @@ def _findings(
 
 ALL: dict[str, Callable[..., Reproduction]] = {**REPRODUCTIONS, "learners": learners}
 """Every reproduction, by the names of the command line."""
+
+
+def events(name: str, game: MarkovGame) -> dict[str, np.ndarray]:
+    """What else to count in a game of the catalogue, as arrays like rewards: hunts, or collisions.
+
+    Parameters
+    ----------
+    name
+        In the catalogue.
+    game
+        The game of this name.
+    """
+    first = game.rewards[0]
+    if name.startswith("pursuit-two"):
+        return {"hunts": (first > 0).astype(float)}
+    if name.startswith("grid-one"):  # every loss of A's is a collision, which costs 1
+        return {"collisions": np.maximum(-first, 0.0)}
+    return {}

@@ -759,7 +759,7 @@ def learners(record: LearnersTable) -> Figure:
         left.tick_params(axis="y", length=0)
         left.set_xlabel("score of A (disc) and B (triangle); less than -1: drawn at -1")
         left.set_title("Game II: larger where more seeds agree")
-        for k, (prey, found) in enumerate(record.hunts.items()):
+        for k, found in enumerate(record.hunts.values()):
             right.plot(np.full(len(found), k), found, "o", color=BLUE, fillstyle="none", markersize=5)
             right.plot([k - 0.15, k + 0.15], [np.mean(found)] * 2, color=VERMILION)
         right.axhline(2.1, color=INK, linewidth=1)

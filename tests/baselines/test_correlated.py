@@ -151,8 +151,8 @@ def test_many_games_at_once_equal_each_by_itself():
 
 
 def test_a_coarse_correlated_equilibrium_is_rejected_where_it_is_not_correlated():
-    # Both are told A, or both B, and get 1. Who is told A does better with C (1.5 against A), but who must decide before
-    # being told does not: C against B costs 10.
+    # Both are told A, or both B, and get 1. Who is told A does better with C (1.5 against A), but who must decide
+    # before being told does not: C against B costs 10.
     first = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [1.5, -10.0, 0.0]])
     joint = np.diag([0.5, 0.5, 0.0])
     payoffs = [first, first.T]

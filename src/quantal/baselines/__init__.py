@@ -1,8 +1,8 @@
 """The learners that equilibria are compared with, one a file; docs/learners.md says how to use them.
 
-Each has a function that learns with one seed, `q_learning(game, steps=..., seed=...)`. `train` learns with many seeds at
-once, given a learner's settings: `train(game, QLearning(), steps=..., seeds=range(20))`. `model_based` iterates values
-on the known game.
+Each has a function that learns with one seed, `q_learning(game, steps=..., seed=...)`. `train` learns with many seeds
+at once, given a learner's settings: `train(game, QLearning(), steps=..., seeds=range(20))`. `model_based` iterates
+values on the known game.
 """
 
 from quantal.baselines.comparison import METHODS, Contest, compare

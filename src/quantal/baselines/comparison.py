@@ -1,8 +1,8 @@
 """Learners side by side on one game, over many seeds, judged by one yardstick.
 
-Everyone plays what it has learned (no exploration), and plays are evaluated exactly: scores are expected undiscounted sums
-over an episode, so that the seeds are the only thing that scatters. Where a common signal was learned, it is followed;
-libertarian agents play their own parts.
+Everyone plays what it has learned (no exploration), and plays are evaluated exactly: scores are expected undiscounted
+sums over an episode, so that the seeds are the only thing that scatters. Where a common signal was learned, it is
+followed; libertarian agents play their own parts.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 In a game of one state, round k (Brown 1951; Robinson 1951):
 
-    a_i = argmax over a of E_{frequencies of -i}[ R_i ],       frequencies_i <- frequencies_i + ([a_i] - frequencies_i) / k
+    a_i = argmax over a of E_{frequencies of -i}[ R_i ],     frequencies_i <- frequencies_i + ([a_i] - frequencies_i) /
+    k
 
-In a Markov game (after Sayin, Parise & Ozdaglar 2022) the same at every state at once, with payoffs R_i + discount_i E V_i
-and values that follow more slowly than the frequencies do:
+In a Markov game (after Sayin, Parise & Ozdaglar 2022) the same at every state at once, with payoffs R_i + discount_i E
+V_i and values that follow more slowly than the frequencies do:
 
     Q_i(x, a_i) = E_{frequencies_-i}[ R_i(x, a) + discount_i sum_x' P(x' | x, a) V_i(x') ]
     V_i(x)     <- V_i(x) + [ max_a Q_i(x, a) - V_i(x) ] / (1 + (k + 1) log(k + 1))

@@ -1,4 +1,4 @@
-"""FMQ, the frequency maximum Q-value heuristic: actions look better the more often they paid the most that they ever did.
+"""FMQ, the frequency maximum Q-value heuristic: actions look better the more often they paid the most they ever did.
 
     EV_i(x, a) = Q_i(x, a) + c freq(max R_i(x, a)) max R_i(x, a)
 

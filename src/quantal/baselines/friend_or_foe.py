@@ -3,8 +3,8 @@
     friend   V_i(x) = max over a of Q_i(x, a)                                              (they help)
     foe      V_i(x) = max over pi of min over a_-i of sum_{a_i} pi(a_i) Q_i(x, a)          (they conspire)
 
-Littman (2001). Friend-Q finds the optimum of cooperative games, if agents agree on which; foe-Q (minimax-Q) the value of
-zero-sum ones. Both converge in every game, to what may have little to do with how it is played.
+Littman (2001). Friend-Q finds the optimum of cooperative games, if agents agree on which; foe-Q (minimax-Q) the value
+of zero-sum ones. Both converge in every game, to what may have little to do with how it is played.
 """
 
 from __future__ import annotations

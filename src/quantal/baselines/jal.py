@@ -2,8 +2,8 @@
 
     EV_i(x, a_i) = sum_{a_-i} Q_i(x, a) prod_{j != i} C_j(a_j) / sum C_j
 
-Claus & Boutilier (1998), for repeated games; here the counts are kept per state, and what follows is worth max EV_i. See
-`quantal.baselines.modelling`.
+Claus & Boutilier (1998), for repeated games; here the counts are kept per state, and what follows is worth max EV_i.
+See `quantal.baselines.modelling`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What correlated-Q, Nash-Q and friend-or-foe have in common: values of joint actions, and a rule for stage games.
 
-    Q_i(x, a) <- Q_i(x, a) + rate [ r_i + discount_i V_i(x') - Q_i(x, a) ],      V_i(x) = rule_i(Q_1(x, .), ..., Q_M(x, .))
+    Q_i(x, a) <- Q_i(x, a) + rate [ r_i + discount_i V_i(x') - Q_i(x, a) ],   V_i(x) = rule_i(Q_1(x, .), ..., Q_M(x, .))
 
 The rule says what is played in a stage game and what that is worth. After each step it is applied to the one stage game
 that has changed, and only if it has: V is never stale.

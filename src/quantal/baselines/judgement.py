@@ -120,7 +120,7 @@ def correlated_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np
 
 
 def coarse_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np.ndarray:
-    """The same for the weaker *coarse* correlated equilibrium: what a deviation gains that is chosen before being told."""
+    """The same for the weaker *coarse* correlated equilibrium: deviations are chosen before being told."""
     agents = len(payoffs)
     worst = np.full(joint.shape[: joint.ndim - agents], -np.inf)
     for i, q in enumerate(payoffs):

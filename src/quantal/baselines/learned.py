@@ -1,4 +1,4 @@
-"""What a learner ends with: a record that `exploitability`, `evaluate`, `simulate` and `certify` judge like a solution."""
+"""What a learner ends with: a record that `exploitability`, `evaluate` and `certify` judge like a solution."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ class Learned:
     def __repr__(self) -> str:
         p = self.parameters
         seed = "" if p.seed is None else f", seed {p.seed}"
-        return f"<Learned by {self.method} in {self.game.name or 'a game'}: {p.steps} steps{seed}; {self.status.name.lower()}>"
+        where = self.game.name or "a game"
+        return f"<Learned by {self.method} in {where}: {p.steps} steps{seed}; {self.status.name.lower()}>"
 
 
 def settled_at(curve: Float[np.ndarray, "points M"]) -> int | None:

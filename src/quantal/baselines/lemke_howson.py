@@ -1,8 +1,8 @@
 """A Nash equilibrium of two-player stage games, many games at once.
 
-Of pure equilibria the one with the largest sum of payoffs (of several: the first). Where there is none, the one that the
-method of Lemke & Howson (1964) reaches from the first legal action of player 1. Both choices are the same for the same
-payoffs, so that players who look at the same stage game choose alike.
+Of pure equilibria the one with the largest sum of payoffs (of several: the first). Where there is none, the one that
+the method of Lemke & Howson (1964) reaches from the first legal action of player 1. Both choices are the same for the
+same payoffs, so that players who look at the same stage game choose alike.
 
 Complementary pivoting on w = 1 - A y, 1 - B' x >= 0 in one condensed tableau: label k enters, the ratio test says which
 label leaves, its complement enters next, until the first label leaves. The ratio test is made on a perturbed right-hand

@@ -3,8 +3,8 @@
     Q_i(x, a) = R_i(x, a) + discount_i sum_x' P(x' | x, a) V_i(x'),        V_i(x) = rule_i(Q_1(x, .), ..., Q_M(x, .))
 
 swept over all states at once until nothing changes: the limit without the noise of sampling, where there is one. Friend
-and foe contract, so that they always converge; correlated-Q and Nash-Q may cycle for ever (Zinkevich, Greenwald & Littman
-2005), and then say so.
+and foe contract, so that they always converge; correlated-Q and Nash-Q may cycle for ever (Zinkevich, Greenwald &
+Littman 2005), and then say so.
 """
 
 from __future__ import annotations

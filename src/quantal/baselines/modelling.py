@@ -3,13 +3,12 @@
     EV_i(x, a_i) = sum_{a_-i} prod_{j != i} model_j(a_j | x) Q_i(x, a)
     Q_i(x, a)   <- Q_i(x, a) + rate [ r_i + discount_i max_b EV_i(x', b) - Q_i(x, a) ]
 
-They differ in the model: counts of all that was seen, or the recent past. Everybody sees everything, so that all have the
-same model of an agent.
+They differ in the model: counts of all that was seen, or the recent past. Everybody sees everything, so that all have
+the same model of an agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -162,5 +161,7 @@ class Modeller:
             policies=tuple(best_actions(ev) for ev in every),
             values=self.values(world, memory),
             q=tuple(jnp.where(playable, q[:, i], -jnp.inf) for i in range(world.agents)),
-            models=tuple(jax.vmap(self.model.read)(m, l) for m, l in zip(memory.models, world.legal, strict=True)),
+            models=tuple(
+                jax.vmap(self.model.read)(m, mask) for m, mask in zip(memory.models, world.legal, strict=True)
+            ),
         )

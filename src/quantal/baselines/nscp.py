@@ -1,6 +1,7 @@
 """NSCP-style (reconstructed): best answers to recency-weighted models of the others.
 
-    Q_i(x, a) <- (1 - rate) Q_i(x, a) + rate [ r_i + discount_i max_b sum_{a_-i} prod_j model_j(a_j | x') Q_i(x', b, a_-i) ]
+    EV_i(x, b) = sum_{a_-i} prod_{j != i} model_j(a_j | x) Q_i(x, b, a_-i)
+    Q_i(x, a) <- (1 - rate) Q_i(x, a) + rate [ r_i + discount_i max_b EV_i(x', b) ]
     model_j(. | x) <- (1 - weight) model_j(. | x) + weight [the action that j chose at x]
 
 After the non-stationary converging policies (NSCP) learner of Weinberg & Rosenschein (2004), against which Etesami &

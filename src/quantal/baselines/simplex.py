@@ -4,8 +4,8 @@ r"""Many small linear programs at once, inside compiled code: what a stage game 
 
 by the simplex method on condensed tableaux, *lanes* (independent programs of one shape) along the last axis, in
 lockstep: every lane that is not done makes one pivot at a time. Since b >= 0 the origin is a vertex to start from, and
-there is no first phase. The entering column has the largest gain in the first objective that it does not leave as it is;
-the leaving row is found on a slightly perturbed right-hand side, so that degenerate programs (those of correlated
+there is no first phase. The entering column has the largest gain in the first objective that it does not leave as it
+is; the leaving row is found on a slightly perturbed right-hand side, so that degenerate programs (those of correlated
 equilibria have b = 0 but for one row) do not cycle, and has the largest pivot of those that bind within a slack. The
 answer is read from the true b at the same basis, or from the perturbed one where rounding makes that more exact.
 
@@ -118,9 +118,7 @@ def _closer(
     return jnp.where(off[0] <= jnp.maximum(off[1], EXACT), points[0], points[1])
 
 
-def _entering(
-    table: Float[Array, "RL KC B"], rows: int, columns: int, least: Float[Array, "*B"]
-) -> Int[Array, "B"]:
+def _entering(table: Float[Array, "RL KC B"], rows: int, columns: int, least: Float[Array, "*B"]) -> Int[Array, "B"]:
     """The column with the largest gain in the first objective that any column improves without costing earlier ones."""
     free = jnp.ones((columns, table.shape[2]), bool)
     best = jnp.full(table.shape[2], -1)

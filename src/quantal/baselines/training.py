@@ -176,7 +176,8 @@ def train(
     piece = 0
     while True:
         for count in _pieces(limit, len(curve)) if steps is not None else (PIECE,):
-            lanes = _advance(learner, world, steps is None, lanes, keys, piece, count, limit, length)
+            made = map(jnp.asarray, (piece, count, limit, length))
+            lanes = _advance(learner, world, steps is None, lanes, keys, *made)
             piece += 1
         curve.append(np.asarray(_start_values(learner, world, game.start.reshape(-1), lanes.memory)))
         times.append(np.stack([np.asarray(lanes.steps), np.asarray(lanes.episodes)]))
@@ -253,10 +254,10 @@ def _advance(
     by_episodes: bool,
     lanes: _Lane,
     keys: Array,
-    piece: int,
-    count: int,
-    limit: int,
-    length: int,
+    piece: Int[Array, ""],
+    count: Int[Array, ""],
+    limit: Int[Array, ""],
+    length: Int[Array, ""],
 ) -> _Lane:
     width = learner.draws(world) + world.draws
     numbers = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, piece), (PIECE, width)), out_axes=1)(keys)

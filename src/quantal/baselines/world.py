@@ -1,4 +1,4 @@
-"""A game as one lane of a compiled loop sees it: look-ups that draw the next state and the rewards of one joint action."""
+"""A game as one lane of a compiled loop sees it: look-ups of the next state and the rewards of a joint action."""
 
 from __future__ import annotations
 
