@@ -1,4 +1,4 @@
-"""Learner steps a second, all seeds together, on the grid games; beside OpenSpiel's tabular Q-learner where there is one.
+"""Learner steps a second, all seeds together, on the grid games; beside OpenSpiel's tabular learners if they are there.
 
     python -m benchmarks.learners
     QUANTAL_OPENSPIEL_PYTHON=.../bin/python python -m benchmarks.learners      both, in one run

@@ -1,9 +1,10 @@
 """Time OpenSpiel's tabular multi-agent Q-learners; prints one JSON list. Run by its own interpreter.
 
-    python -m venv env && env/bin/pip install open_spiel && env/bin/python benchmarks/reference/time_openspiel.py
+    python -m venv env && env/bin/pip install open_spiel nashpy cvxopt cvxpy matplotlib
+    env/bin/python benchmarks/reference/time_openspiel.py
 
-The like game: OpenSpiel has no grid game of Greenwald & Hall. Its `markov_soccer` (4 x 5 cells, two agents, 5 actions,
-moves that collide) is the nearest two-agent grid game that it has; a step is one simultaneous move of both.
+The like game is grid game I, 3x3: OpenSpiel's `pathfinding` on the same map (agents that collide stay; a step is
+one simultaneous move of both). Its correlated-Q learner uses the coarse equilibrium, whatever `is_cce` says.
 """
 
 import importlib.metadata
@@ -11,40 +12,50 @@ import json
 import time
 
 from open_spiel.python import rl_environment
-from open_spiel.python.algorithms import tabular_qlearner
+from open_spiel.python.algorithms.tabular_multiagent_qlearner import CorrelatedEqSolver, MultiagentQLearner
+from open_spiel.python.algorithms.tabular_qlearner import QLearner
 
-SECONDS = 5.0
+SECONDS = 8.0
+GRID = "A.B\n...\nb.a"
 
 
-def independent() -> float:
-    """Steps a second of two independent Q-learners."""
-    environment = rl_environment.Environment("markov_soccer")
-    actions = environment.action_spec()["num_actions"]
-    agents = [tabular_qlearner.QLearner(player_id=i, num_actions=actions) for i in range(2)]
-    steps, began = 0, time.perf_counter()
+def steps_per_second(correlated: bool) -> float:
+    """Let two agents learn for a while."""
+    environment = rl_environment.Environment("pathfinding", grid=GRID, players=2, step_reward=0.0)
+    actions = environment.game.num_distinct_actions()
+    if correlated:
+        agents = [MultiagentQLearner(i, 2, [actions] * 2, CorrelatedEqSolver(is_cce=False)) for i in range(2)]
+    else:
+        agents = [QLearner(i, actions) for i in range(2)]
+    steps, began, chosen = 0, time.perf_counter(), [None, None]
     while time.perf_counter() - began < SECONDS:
         now = environment.reset()
-        while not now.last():
-            chosen = [agent.step(now).action for agent in agents]
+        while not now.last() and time.perf_counter() - began < SECONDS:
+            if correlated:
+                chosen = [agent.step(now, chosen).action for agent in agents]
+            else:
+                chosen = [agent.step(now).action for agent in agents]
             now = environment.step(chosen)
             steps += 1
-        for agent in agents:
-            agent.step(now)
     return steps / (time.perf_counter() - began)
 
 
 def main() -> None:
     """Print what was measured."""
     version = importlib.metadata.version("open_spiel")
-    rows = [
-        {
-            "version": version,
-            "game": "markov_soccer",
-            "learner": "independent tabular Q-learning",
-            "steps_per_second": independent(),
-        }
-    ]
-    print(json.dumps(rows))
+    print(
+        json.dumps(
+            [
+                {
+                    "version": version,
+                    "game": "pathfinding, 3x3, two agents",
+                    "learner": name,
+                    "steps_per_second": steps_per_second(correlated),
+                }
+                for name, correlated in (("tabular Q-learning", False), ("tabular correlated-Q", True))
+            ]
+        )
+    )
 
 
 if __name__ == "__main__":

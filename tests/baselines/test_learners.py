@@ -228,7 +228,7 @@ def test_fictitious_play_converges_in_a_zero_sum_markov_game():
     game, _, _ = zero_sum()
     found = baselines.fictitious_play(game, steps=20_000, discount=0.5)
     value = model_based(game, Foe(), discount=0.5).value[0]
-    np.testing.assert_allclose(found.value[0], value, atol=0.1)
+    np.testing.assert_allclose(found.value[0], value, atol=0.02)
     short = baselines.fictitious_play(game, steps=200, discount=0.5)
     assert max(qt.exploitability(game, found).largest) < max(qt.exploitability(game, short).largest)
 
@@ -314,5 +314,5 @@ def test_bad_input_says_what_is_accepted():
         baselines.correlated_q(game, steps=10, exploration=Boltzmann())
     with pytest.raises(ParameterError, match="selection='z'"):
         baselines.correlated_q(game, "z", steps=10)
-    with pytest.raises(ParameterError, match="value=-1"):
-        Constant(-1)
+    with pytest.raises(ParameterError, match=r"value=-1\.0: expected a finite number >= 0"):
+        Constant(-1.0)

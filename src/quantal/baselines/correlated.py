@@ -97,7 +97,7 @@ def correlated_equilibrium(
     clean = np.stack(arrays)
     clean = np.where(np.isnan(clean), 0.0, clean)
     found = _compiled(selection)(jnp.asarray(clean), tuple(map(jnp.asarray, masks)), jnp.asarray(True))
-    return Equilibrium(*map(np.asarray, found))
+    return jax.tree.map(np.asarray, found)
 
 
 @functools.cache
