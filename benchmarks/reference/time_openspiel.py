@@ -27,9 +27,9 @@ def steps_per_second(correlated: bool) -> float:
         agents = [MultiagentQLearner(i, 2, [actions] * 2, CorrelatedEqSolver(is_cce=False)) for i in range(2)]
     else:
         agents = [QLearner(i, actions) for i in range(2)]
-    steps, began, chosen = 0, time.perf_counter(), [None, None]
+    steps, began = 0, time.perf_counter()
     while time.perf_counter() - began < SECONDS:
-        now = environment.reset()
+        now, chosen = environment.reset(), [None, None]
         while not now.last() and time.perf_counter() - began < SECONDS:
             if correlated:
                 chosen = [agent.step(now, chosen).action for agent in agents]
@@ -37,6 +37,9 @@ def steps_per_second(correlated: bool) -> float:
                 chosen = [agent.step(now).action for agent in agents]
             now = environment.step(chosen)
             steps += 1
+        if now.last():  # they learn from the last step, and forget the episode
+            for agent in agents:
+                agent.step(now, chosen) if correlated else agent.step(now)
     return steps / (time.perf_counter() - began)
 
 

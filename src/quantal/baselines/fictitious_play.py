@@ -2,8 +2,8 @@
 
 In a game of one state, round k (Brown 1951; Robinson 1951):
 
-    a_i = argmax over a of E_{frequencies of -i}[ R_i ],     frequencies_i <- frequencies_i + ([a_i] - frequencies_i) /
-    k
+    a_i = argmax over a of E_{frequencies of -i}[ R_i ]
+    frequencies_i <- frequencies_i + ([a_i] - frequencies_i) / k
 
 In a Markov game (ours, in the manner of Vrieze & Tijs 1982) the same at every state at once, with payoffs that go on
 with the value of one's best answer:
@@ -14,8 +14,8 @@ with the value of one's best answer:
 Values that follow more slowly than frequencies, 1 / (k log k) (Sayin, Parise & Ozdaglar 2022), are what convergence is
 proved for in zero-sum games; they are too slow to be of use (off by 0.3 after 20,000 rounds where ours are by 0.004).
 
-The game is known and nothing is random: of equally good answers the first is taken. Frequencies converge to an
-equilibrium in zero-sum games and in games of common interest, but not in all games. What is played in the end is the
+The game is known and nothing is random: of equally good answers the first is taken. In games of one state frequencies
+converge to an equilibrium where interests are opposed or common, but not everywhere. What is played in the end is the
 frequencies.
 """
 
