@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import quantal as qt
 from quantal import cli, comparisons, experiments, store
 
-COMMANDS = ("games", "solve", "path", "simulate", "reproduce", "demo")
+COMMANDS = ("games", "solve", "path", "simulate", "train", "compare", "reproduce", "demo")
 NORMAL_FORM = "selten-chmura-3"
 
 

@@ -46,6 +46,14 @@ def test_correlated_learners_reach_their_goals_on_nine_cells(one, selection):
     assert set(pairs(runs)) == {(30.0, 30.0)}
 
 
+@pytest.mark.deep
+def test_libertarian_learners_need_a_leader_on_nine_cells(one):
+    # Many routes are equally good, and each agent's favourite equilibrium knows the other's by heart: they do not fit.
+    runs = train(one, JointQ(Correlated("l")), steps=STEPS, seeds=range(20))
+    assert set(pairs(runs, follow="A")) == set(pairs(runs, follow="B")) == {(30.0, 30.0)}
+    assert min(min(pair) for pair in pairs(runs)) < 0
+
+
 # ---------------------------------------------------------------------- game II
 
 
