@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import quantal as qt
-from quantal import cli, experiments, store
+from quantal import cli, comparisons, experiments, store
 
-COMMANDS = ("games", "solve", "path", "simulate", "reproduce", "demo")
+COMMANDS = ("games", "solve", "path", "simulate", "train", "compare", "reproduce", "demo")
 NORMAL_FORM = "selten-chmura-3"
 
 
@@ -271,10 +271,10 @@ def test_reproduce_writes_tables_and_figures(run, ask, tmp_path):
 
 def test_reproduce_all_does_every_experiment(ask, tmp_path, monkeypatch):
     one_step = experiments.one_step()
-    quick = {name: lambda progress: one_step for name in experiments.REPRODUCTIONS}
-    monkeypatch.setattr(experiments, "REPRODUCTIONS", quick)
+    quick = {name: lambda progress: one_step for name in comparisons.ALL}
+    monkeypatch.setattr(comparisons, "ALL", quick)
     record = ask("reproduce", "--out", tmp_path)
-    assert len(record["reproductions"]) == 5
+    assert len(record["reproductions"]) == 6
     assert {file.stem for file in tmp_path.iterdir()} == set(quick)
 
 
@@ -282,7 +282,7 @@ def test_what_did_not_converge_is_exit_code_1(ask, tmp_path, monkeypatch):
     import dataclasses
 
     failed = dataclasses.replace(experiments.one_step(), converged=False)
-    monkeypatch.setitem(experiments.REPRODUCTIONS, "one-step", lambda progress: failed)
+    monkeypatch.setitem(comparisons.ALL, "one-step", lambda progress: failed)
     assert ask("reproduce", "one-step", "--out", tmp_path, code=1)["converged"] is False
 
 

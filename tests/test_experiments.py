@@ -137,11 +137,11 @@ def test_the_papers_average_of_ten_games_fits_sampled_play(scores):
         assert 0.15 < sample.share_at_least(2.9) < 0.4  # not an unusual average
 
 
-def test_nscp_is_said_to_be_missing(scores):
+def test_nscp_stands_elsewhere(scores):
     row = next(r for r in scores.comparisons if "NSCP" in r.what)
     assert row.ours == (None, None)
     assert row.paper == (2.1, 0.84)
-    assert "not built yet" in row.note
+    assert "reproduce learners" in row.note
 
 
 def test_what_is_reconstructed_is_said(scores, grid, figure_4):

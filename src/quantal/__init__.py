@@ -7,7 +7,7 @@
 True
 """
 
-from quantal import games
+from quantal import baselines, games
 from quantal.certify import Certificate, certify
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import FileError, GameError, ParameterError, QuantalError, TooLargeError
@@ -45,6 +45,7 @@ __all__ = [
     "Status",
     "TooLargeError",
     "Trajectories",
+    "baselines",
     "certify",
     "evaluate",
     "exploitability",

@@ -32,7 +32,7 @@ from quantal.layout import Model, from_public, model_of
 from quantal.logit import ValueRule
 from quantal.precision import double_precision
 from quantal.request import Request
-from quantal.solution import Branch, Solution
+from quantal.solution import Branch, Played, Solution
 
 CHUNK_BYTES = 2**27
 SPECTRUM_STATES = 4_096
@@ -200,14 +200,26 @@ class Certificate:
 
 
 @double_precision
-def certify(solution: Solution) -> Certificate:
+def certify(solution: Played) -> Any:
     """Check a solution from its game and Q-functions alone.
 
     Parameters
     ----------
     solution
-        From `quantal.solve`, or read from a file.
+        From `quantal.solve`, or read from a file; or what a learner learned, whose own certificate is returned.
+
+    Returns
+    -------
+    Certificate
+        Of a solution; a `quantal.baselines.Judgement` of what was learned.
     """
+    if isinstance(solution, Solution):
+        return _certified(solution)
+    learned: Any = solution
+    return learned.certificate
+
+
+def _certified(solution: Solution) -> Certificate:
     game, p = solution.game, solution.parameters
     asked = Request(
         np.asarray(p.beta),

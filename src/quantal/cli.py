@@ -1,4 +1,4 @@
-"""The command line: ``quantal games | solve | path | simulate | reproduce | demo``.
+"""The command line: ``quantal games | solve | path | simulate | train | compare | reproduce | demo``.
 
 Every command prints tables for people, or with ``--json`` one JSON object for machines (keys in docs/command-line.md),
 and ends with 0 done, 1 not converged, 2 bad input. What is said on the way goes to standard error.
@@ -38,7 +38,7 @@ ValueRule = Literal["expected", "soft", "greedy"]
 Method = Literal["auto", "picard", "newton", "continuation"]
 Order = Literal["jacobi", "paper"]
 Play = Literal["sampled", "most-probable"]
-What = Literal["fig3", "fig4", "one-step", "pursuit-scores", "grid-table", "all"]
+What = Literal["fig3", "fig4", "one-step", "pursuit-scores", "grid-table", "learners", "all"]
 
 CACHE_NOTE = (
     "Compiled programs are kept in the user's cache directory, so that only the first run waits for the compiler; "
@@ -561,6 +561,125 @@ def simulate(
     return DONE if solution.converged else NOT_CONVERGED
 
 
+def _learning_length(steps: int | None, episodes: int | None) -> dict[str, int | None]:
+    """20,000 steps unless told otherwise."""
+    if steps is None and episodes is None:
+        steps = 20_000
+    return {"steps": steps, "episodes": episodes}
+
+
+@_command("Example: quantal train grid-two --method uce-q --steps 40000 --certificate")
+def train(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A game of `quantal games`.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            help="q-learning, uce-q, ece-q, rce-q, lce-q, nash-q, friend-q, foe-q, jal, fmq, nscp or fictitious-play."
+        ),
+    ] = "q-learning",
+    steps: Annotated[int | None, typer.Option(min=1, help="How long to learn. (Default: 20000.)")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Or: how many episodes.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 0,
+    discount: Annotated[float | None, typer.Option(help="Below 1. (Default: 0.9; 0 for one-shot games.)")] = None,
+    episode_length: Annotated[
+        int | None, typer.Option("--episode-length", min=1, help="Cut episodes here. (Default: the horizon, or 100.)")
+    ] = None,
+    state: StateOption = None,
+    certificate: Annotated[bool, typer.Option("--certificate", help="Judge it: exploitability, signals.")] = False,
+    json: JsonOption = False,
+) -> int:
+    """Let agents learn a game by play, and show what they learned."""
+    given = _target(name)
+
+    from quantal import learning_report, report
+    from quantal.baselines import comparison
+
+    length = episode_length or _episode(given)
+    learner = comparison.learner_named(method)
+    states = [report.parse_state(given.game, text) for text in state or ()] or [learning_report.start_state(given.game)]
+    with _Waiting(f"learning {given.game.name or name}", quiet=json) as waiting:
+        how: dict[str, Any] = {
+            **_learning_length(steps, episodes),
+            "discount": discount,
+            "episode_length": length,
+        }
+        if method != "fictitious-play":
+            how["progress"] = waiting
+        (found,) = comparison.learn(given.game, learner, (seed,), **how)
+        scores = comparison.scores(found, length)
+    record = learning_report.learned_record(found, scores, length, states, waiting.seconds)
+    parts: list[RenderableType] = [learning_report.summary(found, scores, length)]
+    parts += [learning_report.policies(found, at) for at in states]
+    if certificate:
+        with _Waiting("judging", quiet=json):
+            proof = found.certificate
+        record["certificate"] = learning_report.judgement_record(proof)
+        parts.append(str(proof))
+    _tell(json, record, *parts)
+    return DONE if found.converged else NOT_CONVERGED
+
+
+def _episode(given: _Target) -> int:
+    """Decisions of an episode: the game's own horizon, long enough to arrive where there is a goal."""
+    if given.game.number_of_states == 1:
+        return 1
+    if given.horizon is not None and not given.game.absorbing.any():
+        return given.horizon
+    return 100
+
+
+@_command("Example: quantal compare grid-two --methods q-learning,uce-q,lce-q --seeds 20 --figure learners.png")
+def compare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A game of `quantal games`.")],
+    methods: Annotated[
+        str, typer.Option(help="Names as for `quantal train`, with commas between them.")
+    ] = "q-learning,uce-q,ece-q,rce-q,lce-q",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0.")] = 10,
+    steps: Annotated[int | None, typer.Option(min=1, help="How long to learn. (Default: 20000.)")] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Or: how many episodes.")] = None,
+    discount: Annotated[float | None, typer.Option(help="Below 1. (Default: 0.9; 0 for one-shot games.)")] = None,
+    episode_length: Annotated[
+        int | None, typer.Option("--episode-length", min=1, help="Cut episodes here. (Default: the horizon, or 100.)")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table (.csv).")] = None,
+    figure: FigureOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Let several methods learn the same game, over many seeds, and judge them alike."""
+    _check_target_file("--out", out, (".csv",))
+    _check_target_file("--figure", figure, PICTURE_ENDINGS)
+    given = _target(name)
+
+    from quantal import comparisons, learning_report, listing
+    from quantal.baselines import comparison
+
+    with _Waiting(f"learning {given.game.name or name}", quiet=json) as waiting:
+        found = comparison.compare(
+            given.game,
+            [part.strip() for part in methods.split(",")],
+            range(seeds),
+            **_learning_length(steps, episodes),
+            discount=discount,
+            episode_length=episode_length or _episode(given),
+            events=comparisons.events(name, given.game),
+            progress=waiting,
+        )
+    written: list[str] = []
+    if out is not None:
+        listing.write_csv(out, learning_report.CONTEST_COLUMNS, learning_report.contest_rows(found))
+        written.append(str(out))
+    if figure is not None:
+        from quantal import figures
+
+        figures.save(figures.contest(found), figure)
+        written.append(str(figure))
+    record = {**learning_report.contest_record(found), "seconds": waiting.seconds, "files": written}
+    parts: list[RenderableType] = [learning_report.contest(found)]
+    parts += [f"written: {', '.join(written)}"] * bool(written)
+    _tell(json, record, *parts)
+    return DONE if all(row.settled == 1.0 for row in found.contestants) else NOT_CONVERGED
+
+
 @_command("Example: quantal reproduce fig4 --out results")
 def reproduce(
     what: Annotated[What, typer.Argument(help="Which experiment of the paper.")] = "all",
@@ -570,15 +689,15 @@ def reproduce(
     json: JsonOption = False,
 ) -> int:
     """Do the paper's experiments again, each number beside the paper's."""
-    from quantal import experiments, figures, listing, report
+    from quantal import comparisons, figures, listing, report
 
-    names = list(experiments.REPRODUCTIONS) if what == "all" else [what]
+    names = list(comparisons.ALL) if what == "all" else [what]
     out.mkdir(parents=True, exist_ok=True)
     records: list[dict[str, Any]] = []
     converged = True
     for name in names:
         with _Waiting(f"reproducing {name}", quiet=json) as waiting:
-            found = experiments.REPRODUCTIONS[name](progress=waiting)
+            found = comparisons.ALL[name](progress=waiting)
             picture = figures.reproduction(found)
         files = [out / f"{name}.csv", out / f"{name}.png", out / f"{name}.svg"]
         listing.write_csv(files[0], report.COMPARISON_COLUMNS, report.comparison_rows(found))

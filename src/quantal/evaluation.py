@@ -38,7 +38,7 @@ from quantal.game import MarkovGame
 from quantal.layout import DenseMoves, Model, from_public, model_of
 from quantal.occupancy import push
 from quantal.precision import double_precision, quick_jit
-from quantal.solution import PerAgent, Solution
+from quantal.solution import PerAgent, Played
 
 Policies = tuple[Float[Array, "_ *s"], ...]
 Values = tuple[Float[Array, "*s"], ...]
@@ -62,7 +62,7 @@ PATIENCE = 3
 # ---------------------------------------------------------------------- what is played
 
 
-def check_solution(game: MarkovGame, solution: Solution) -> None:
+def check_solution(game: MarkovGame, solution: Played) -> None:
     """Raise `ParameterError` if the policies of a solution do not fit a game."""
     if not isinstance(game, MarkovGame) or not isinstance(solution, Solution):
         raise ParameterError(
@@ -389,7 +389,7 @@ class Exploitability(Mapping[str, float]):
 
 
 @double_precision
-def exploitability(game: MarkovGame, solution: Solution) -> Exploitability:
+def exploitability(game: MarkovGame, solution: Played) -> Exploitability:
     """Say, exactly, what each agent could gain by leaving the equilibrium alone.
 
     The policies that are actually played are held against their best responses in true expected rewards, whatever
@@ -420,7 +420,7 @@ def exploitability(game: MarkovGame, solution: Solution) -> Exploitability:
     return _finite_gains(game, model, discount, solution, solution.parameters.horizon)
 
 
-def _finite_gains(game: MarkovGame, model: Model, discount: Array, solution: Solution, horizon: int) -> Exploitability:
+def _finite_gains(game: MarkovGame, model: Model, discount: Array, solution: Played, horizon: int) -> Exploitability:
     agents = range(game.number_of_agents)
     largest = [-np.inf for _ in agents]
     where: list[tuple[int, ...]] = [() for _ in agents]
@@ -435,7 +435,7 @@ def _finite_gains(game: MarkovGame, model: Model, discount: Array, solution: Sol
     return _record(game, gains, largest, where, 0.0)
 
 
-def _stationary_gains(game: MarkovGame, model: Model, discount: Array, solution: Solution) -> Exploitability:
+def _stationary_gains(game: MarkovGame, model: Model, discount: Array, solution: Played) -> Exploitability:
     policies = policies_at(model, solution.policy)
     values = stationary_values(model, discount, policies)
     gains, largest, where, error = [], [], [], 0.0

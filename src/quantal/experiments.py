@@ -617,7 +617,7 @@ def pursuit_scores(
             paper=(2.1, 0.84),
             value="",
             play="sampled",
-            note="not built yet: the baselines come with a later release",
+            note="ours: `quantal reproduce learners`",
         )
     )
     diagonal, orthogonal = drawn

@@ -30,7 +30,7 @@ from quantal.game import MarkovGame
 from quantal.layout import Model, from_public, model_of
 from quantal.occupancy import push
 from quantal.precision import double_precision
-from quantal.solution import Solution
+from quantal.solution import Played
 from quantal.trajectories import Trajectories, smallest, state_axes
 
 Play = Literal["sampled", "most_probable"]
@@ -59,7 +59,7 @@ def most_probable(policy: Float[np.ndarray, "*s A"]) -> Float[np.ndarray, "*s A"
 
 def simulate(
     game: MarkovGame,
-    solution: Solution,
+    solution: Played,
     episodes: int = 1000,
     seed: int | np.random.Generator = 0,
     *,
@@ -154,7 +154,7 @@ class _Player:
     def __init__(
         self,
         game: MarkovGame,
-        solution: Solution,
+        solution: Played,
         steps: int,
         play: Play,
         start: np.ndarray,
@@ -310,7 +310,7 @@ class Evaluation:
 @double_precision
 def evaluate(
     game: MarkovGame,
-    solution: Solution,
+    solution: Played,
     *,
     play: str = "sampled",
     start: Start = None,
@@ -357,7 +357,7 @@ def evaluate(
 
 
 def _stepwise(
-    game: MarkovGame, model: Model, solution: Solution, play: Play, mass: Array, steps: int
+    game: MarkovGame, model: Model, solution: Played, play: Play, mass: Array, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores per agent and visits (T + 1, *states)."""
     discount, ends = np.array(solution.parameters.discount), solution.parameters.horizon is not None
@@ -385,7 +385,7 @@ def _step(model: Model, mass: Float[Array, "*s"], policies: Policies) -> tuple[F
 
 
 def _endless(
-    game: MarkovGame, model: Model, solution: Solution, play: Play, start: np.ndarray
+    game: MarkovGame, model: Model, solution: Played, play: Play, start: np.ndarray
 ) -> tuple[list[float], np.ndarray, float]:
     """Scores per agent, discounted visits, and a bound of the scores' error."""
     policies = _policies(model, solution, play, None)
@@ -446,7 +446,7 @@ def start_distribution(game: MarkovGame, start: Start) -> Float[np.ndarray, "*s"
     return given.astype(np.float64)
 
 
-def _steps(solution: Solution, steps: int | None) -> int | None:
+def _steps(solution: Played, steps: int | None) -> int | None:
     """How many decisions are played; None for endless play."""
     horizon = solution.parameters.horizon
     if steps is None:
@@ -461,7 +461,7 @@ def _steps(solution: Solution, steps: int | None) -> int | None:
     return steps
 
 
-def _going_on(solution: Solution) -> float:
+def _going_on(solution: Played) -> float:
     """The probability that play goes on, where all agents discount alike."""
     discounts = set(solution.parameters.discount)
     if solution.parameters.horizon is not None or len(discounts) > 1:
@@ -475,7 +475,7 @@ def _going_on(solution: Solution) -> float:
     return discount
 
 
-def _policies(model: Model, solution: Solution, play: Play, time: int | None) -> Policies:
+def _policies(model: Model, solution: Played, play: Play, time: int | None) -> Policies:
     """Policies as played, in engine layout."""
     played = []
     for i in range(model.number_of_agents):

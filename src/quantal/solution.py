@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -72,6 +72,41 @@ class PerAgent(Mapping[str, np.ndarray]):
     def __repr__(self) -> str:
         shapes = ", ".join(f"{a}: {x.shape}" for a, x in zip(self._agents, self._arrays, strict=True))
         return f"<per agent {shapes}>"
+
+
+@runtime_checkable
+class Terms(Protocol):
+    """On which terms policies are played."""
+
+    @property
+    def discount(self) -> tuple[float, ...]:
+        """Per agent."""
+        ...
+
+    @property
+    def horizon(self) -> int | None:
+        """T, or None for stationary policies."""
+        ...
+
+
+@runtime_checkable
+class Played(Protocol):
+    """Policies that can be judged and played, however they were found: a `Solution`, or what a learner learned."""
+
+    @property
+    def game(self) -> MarkovGame:
+        """What is played."""
+        ...
+
+    @property
+    def policy(self) -> PerAgent:
+        """pi_i(a | x) per agent, (*states, A_i); with a horizon (T, *states, A_i)."""
+        ...
+
+    @property
+    def parameters(self) -> Terms:
+        """Discounts and horizon."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,307 @@
+"""The one loop in which every sampling learner learns: episodes of play, compiled, a lane per seed.
+
+A learner is a small frozen object (its settings) with four functions of one lane; the loop plays its actions, hands it
+what came of them, starts episodes anew, and keeps the time:
+
+    memory  = learner.begin(world)                                   what it knows at first
+    actions = learner.act(world, memory, state, clock, numbers)      from `draws(world)` uniform random numbers
+    memory  = learner.learn(world, memory, transition, clock)
+    readout = learner.read(world, memory)                            what it would play, and thinks it is worth
+
+An episode ends in a state that is never left and pays nothing, or after `episode_length` steps (what comes later still
+counts: the learner is not told that it was cut). Each lane draws from a generator of its own, so that a seed gives the
+same run whichever others run beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from quantal import memory
+from quantal.baselines.learned import Learned, Outcome, learned_from, settled_at
+from quantal.baselines.schedules import Clock
+from quantal.baselines.world import World, world_of
+from quantal.errors import ParameterError
+from quantal.game import MarkovGame
+from quantal.precision import double_precision, quick_jit
+from quantal.request import per_agent, whole
+
+Actions: TypeAlias = tuple[Array, ...]
+Progress: TypeAlias = Callable[[float], None]
+"""Called with the share done, 0 to 1."""
+
+PIECE = 512
+"""Steps whose random numbers are drawn together."""
+CHECKPOINTS = 50
+"""Points of the learning curve."""
+EPISODE = 100
+"""Steps after which an episode is cut, unless told otherwise."""
+DISCOUNT = 0.9
+"""Greenwald & Hall's, unless told otherwise."""
+
+
+class Transition(NamedTuple):
+    """What came of one step."""
+
+    state: Int[Array, ""]
+    actions: Actions
+    reward: Float[Array, "M"]
+    next: Int[Array, ""]
+    going: Float[Array, ""]
+    """1, or 0 where the next state is terminal: nothing is worth anything there."""
+    live: Float[Array, ""]
+    """1, or 0 in a lane whose run is over: it must learn nothing more."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A way to learn; hashable, so that programs are compiled once for equal ones."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        ...
+
+    def check(self, game: MarkovGame) -> None:
+        """Raise `ParameterError` if it cannot learn this game."""
+        ...
+
+    def draws(self, world: World) -> int:
+        """Uniform random numbers that `act` takes."""
+        ...
+
+    def begin(self, world: World) -> Any:
+        """Return what it knows at first: any pytree of arrays."""
+        ...
+
+    def act(self, world: World, memory: Any, state: Array, clock: Clock, numbers: Array) -> Actions:
+        """Choose everyone's action."""
+        ...
+
+    def learn(self, world: World, memory: Any, seen: Transition, clock: Clock) -> Any:
+        """Take in one step."""
+        ...
+
+    def values(self, world: World, memory: Any) -> Float[Array, "M S"]:
+        """Return what it thinks that every state is worth."""
+        ...
+
+    def read(self, world: World, memory: Any) -> Outcome:
+        """Return what it would play now."""
+        ...
+
+
+class _Lane(NamedTuple):
+    memory: Any
+    state: Int[Array, ""]
+    age: Int[Array, ""]
+    """Steps of this episode."""
+    steps: Int[Array, ""]
+    episodes: Int[Array, ""]
+    """Episodes ended."""
+    visited: Bool[Array, "S"]
+
+
+@double_precision
+def train(
+    game: MarkovGame,
+    learner: Learner,
+    *,
+    steps: int | None = None,
+    episodes: int | None = None,
+    seeds: Iterable[int] = (0,),
+    discount: float | Sequence[float] | None = None,
+    episode_length: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Learned, ...]:
+    """Let all agents of a game learn, once per seed, side by side in one compiled program.
+
+    Parameters
+    ----------
+    game
+        What is played. Rewards are the game's R_i(x, a): expected over the successors.
+    learner
+        How everyone learns, for example ``QLearning()``.
+    steps, episodes
+        How long: one of the two.
+    seeds
+        One run each; the same seed gives the same run, bit for bit.
+    discount
+        A number below 1, or one per agent. 0.9 unless given; 0 in a game of one state.
+    episode_length
+        Steps after which an episode is cut. 100 unless given; 1 in a game of one state.
+    progress
+        Called with the share done.
+
+    Returns
+    -------
+    tuple of Learned
+        One per seed.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter cannot be used, or the learner cannot learn this game.
+    TooLargeError
+        If what is learned would not fit into memory.
+    """
+    given = tuple(whole("seed", seed, 0, "a whole number >= 0") for seed in seeds)
+    if not given:
+        raise ParameterError("seeds: expected at least one: got none")
+    if (steps is None) == (episodes is None):
+        raise ParameterError(f"steps={steps}, episodes={episodes}: expected one of the two: say how long to learn")
+    what, number = ("episodes", episodes) if steps is None else ("steps", steps)
+    limit = whole(what, number, 1, "a whole number >= 1")
+    alone = game.number_of_states == 1
+    length = whole("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length, 1, ">= 1")
+    discounts = learning_discount(game, discount)
+    learner.check(game)
+    began = perf_counter()
+    world = world_of(game, discounts)
+    _check_memory(learner, world, len(given))
+    keys = jnp.stack([jax.random.key(seed) for seed in given])
+    lanes = _begin(learner, world, keys)
+    # Checkpoints are evenly spread over the steps; over the episodes, after as many steps as half of them may take.
+    curve: list[np.ndarray] = [np.asarray(_start_values(learner, world, game.start.reshape(-1), lanes.memory))]
+    times: list[np.ndarray] = [np.zeros((2, len(given)))]
+    piece = 0
+    while True:
+        for count in _pieces(limit, len(curve)) if steps is not None else (PIECE,):
+            made = map(jnp.asarray, (piece, count, limit, length))
+            lanes = _advance(learner, world, steps is None, lanes, keys, *made)
+            piece += 1
+        curve.append(np.asarray(_start_values(learner, world, game.start.reshape(-1), lanes.memory)))
+        times.append(np.stack([np.asarray(lanes.steps), np.asarray(lanes.episodes)]))
+        done = float((times[-1][1] if steps is None else times[-1][0]).min()) / limit
+        if progress is not None:
+            progress(min(1.0, done))
+        if done >= 1:
+            break
+    outcomes = jax.tree.map(np.asarray, _read(learner, world, lanes.memory))
+    seconds = perf_counter() - began
+    visited = np.asarray(lanes.visited)
+    path, when = np.stack(curve), np.stack(times)
+    results: list[Learned] = []
+    for lane, seed in enumerate(given):
+        outcome = jax.tree.map(lambda x, lane=lane: x[lane], outcomes)
+        results.append(
+            learned_from(
+                game,
+                learner,
+                outcome,
+                discount=tuple(map(float, discounts)),
+                seed=seed,
+                curve=path[:, lane],
+                steps=when[:, 0, lane].astype(int),
+                episodes=when[:, 1, lane].astype(int),
+                visited=visited[lane],
+                settled=settled_at(path[:, lane]),
+                seconds=seconds / len(given),
+            )
+        )
+    return tuple(results)
+
+
+def learning_discount(game: MarkovGame, discount: float | Sequence[float] | None) -> np.ndarray:
+    """Check a discount, or choose the usual one; one number per agent."""
+    if discount is None:
+        discount = 0.0 if game.number_of_states == 1 else DISCOUNT
+    discounts = per_agent(game, "discount", discount)
+    if not ((discounts >= 0) & (discounts < 1)).all():
+        raise ParameterError(f"discount={discount}: expected 0 <= discount < 1: what is learned has no end")
+    return discounts
+
+
+def _pieces(limit: int, checkpoint: int) -> Iterable[int]:
+    """Steps up to the next checkpoint of a run of `limit` steps, in pieces."""
+    first, last = (limit * k // CHECKPOINTS for k in (checkpoint - 1, checkpoint))
+    for begin in range(first, last, PIECE):
+        yield min(PIECE, last - begin)
+
+
+def _check_memory(learner: Learner, world: World, lanes: int) -> None:
+    shapes = jax.eval_shape(partial(_first, learner), world, jax.random.key(0))
+    size = sum(x.size * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(shapes))
+    memory.require(
+        3 * lanes * size, f"{learner.name} with {lanes} seeds", "Use fewer seeds at a time, or a smaller game"
+    )
+
+
+def _first(learner: Learner, world: World, key: Array) -> _Lane:
+    number = jax.random.uniform(jax.random.fold_in(key, 2**31 - 1))  # no piece has this number
+    zero = jnp.zeros((), int)
+    return _Lane(learner.begin(world), world.begin(number), zero, zero, zero, jnp.zeros(world.states, bool))
+
+
+@partial(quick_jit, static_argnames="learner")
+def _begin(learner: Learner, world: World, keys: Array) -> _Lane:
+    return jax.vmap(lambda key: _first(learner, world, key))(keys)
+
+
+@partial(jax.jit, static_argnames=("learner", "by_episodes"), donate_argnames="lanes")
+def _advance(
+    learner: Learner,
+    world: World,
+    by_episodes: bool,
+    lanes: _Lane,
+    keys: Array,
+    piece: Int[Array, ""],
+    count: Int[Array, ""],
+    limit: Int[Array, ""],
+    length: Int[Array, ""],
+) -> _Lane:
+    width = learner.draws(world) + world.draws
+    numbers = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, piece), (PIECE, width)), out_axes=1)(keys)
+
+    def step(lane: _Lane, number: Array) -> _Lane:
+        return _stepped(learner, world, by_episodes, limit, length, lane, number)
+
+    return lax.fori_loop(0, count, lambda t, lanes: jax.vmap(step)(lanes, numbers[t]), lanes)
+
+
+def _stepped(
+    learner: Learner, world: World, by_episodes: bool, limit: Array, length: Array, lane: _Lane, numbers: Array
+) -> _Lane:
+    done = lane.episodes if by_episodes else lane.steps
+    live = done < limit
+    clock = Clock(lane.steps, jnp.minimum(done / limit, 1.0))
+    own = learner.draws(world)
+    actions = learner.act(world, lane.memory, lane.state, clock, numbers[:own])
+    after = world.move(lane.state, actions, numbers[own:])
+    over = world.terminal[after]
+    seen = Transition(
+        state=lane.state,
+        actions=actions,
+        reward=world.reward(lane.state, actions),
+        next=after,
+        going=1.0 - over,
+        live=live.astype(float),
+    )
+    ended = over | (lane.age + 1 >= length)
+    return _Lane(
+        memory=learner.learn(world, lane.memory, seen, clock),
+        state=jnp.where(live, jnp.where(ended, world.begin(numbers[-1]), after), lane.state),
+        age=jnp.where(ended, 0, lane.age + 1),
+        steps=lane.steps + live,
+        episodes=lane.episodes + (ended & live),
+        visited=lane.visited.at[lane.state].max(live),
+    )
+
+
+@partial(quick_jit, static_argnames="learner")
+def _start_values(learner: Learner, world: World, start: Array, memories: Any) -> Float[Array, "B M"]:
+    return jax.vmap(lambda m: learner.values(world, m) @ start)(memories)
+
+
+@partial(quick_jit, static_argnames="learner")
+def _read(learner: Learner, world: World, memories: Any) -> Outcome:
+    return jax.vmap(lambda m: learner.read(world, m))(memories)
