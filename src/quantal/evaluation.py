@@ -64,7 +64,7 @@ PATIENCE = 3
 
 def check_solution(game: MarkovGame, solution: Played) -> None:
     """Raise `ParameterError` if the policies of a solution do not fit a game."""
-    if not isinstance(game, MarkovGame) or not isinstance(solution, Solution):
+    if not isinstance(game, MarkovGame) or not isinstance(solution, Played):
         raise ParameterError(
             f"expected a game and then a solution of it: got {type(game).__name__} and {type(solution).__name__}"
         )
