@@ -174,6 +174,11 @@ def test_arguments_may_be_named_in_any_order():
     assert float(quick_jit(lambda z, a: z * 10 + a)(a=np.float32(1), z=np.float32(2))) == 21.0
 
 
+def test_arguments_may_be_as_many_as_there_are():
+    total = quick_jit(lambda *xs, scale: sum(xs) * scale)
+    assert float(total(np.float32(1), np.float32(2), scale=np.float32(3))) == 9.0
+
+
 def test_results_do_not_change_with_the_arguments_memory():
     with jax.enable_x64(True):
         given = np.zeros((64, 8))  # large enough to be taken over without a copy

@@ -86,13 +86,17 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
     static = (static_argnames,) if isinstance(static_argnames, str) else static_argnames
     jitted = jax.jit(function, compiler_options=QUICK, static_argnames=static)
     signature = inspect.signature(function)
+    names = [k for k, p in signature.parameters.items() if p.kind is not p.VAR_POSITIONAL]
     accounts: dict[Any, _Account] = {}
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> T:
-        given = dict(signature.bind(*args, **kwargs).arguments)  # in the order of the signature, and so of the program
-        chosen = tuple(given.get(name) for name in static)
-        leaves, tree = jax.tree.flatten([v for k, v in given.items() if k not in static])
+        # By place, where an argument has one: JAX would sort named arguments by their names.
+        given = signature.bind(*args, **kwargs)
+        chosen = tuple(given.arguments.get(name) for name in static)
+        placed = [v for k, v in enumerate(given.args) if k >= len(names) or names[k] not in static]
+        named = {k: v for k, v in given.kwargs.items() if k not in static}
+        leaves, tree = jax.tree.flatten((placed, named))
         if any(isinstance(x, Tracer) for x in leaves):
             return function(*args, **kwargs)
         if _compile_only.get():
@@ -102,7 +106,7 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
         key = (tree, chosen, kinds, jax.dtypes.canonicalize_dtype(float))
         account = accounts.get(key)
         if account is None:
-            account = accounts[key] = _open(jitted, given)
+            account = accounts[key] = _open(jitted, given.args, given.kwargs)
         if account.program is None:
             return jitted(*args, **kwargs)
         meter = Meter(account.left)
@@ -119,11 +123,10 @@ def quick_jit(function: Callable[..., T], static_argnames: str | tuple[str, ...]
     return call
 
 
-def _open(jitted: Any, given: dict[str, Any]) -> _Account:
+def _open(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Account:
     if jax.default_backend() != "cpu":
         return _Account(None, None, 0.0)
-    # By place: JAX would sort named arguments by their names.
-    traced = jitted.trace(*given.values())
+    traced = jitted.trace(*args, **kwargs)
     try:
         program = Program(traced.jaxpr)
     except UnsupportedError:
