@@ -9,6 +9,7 @@ True
 
 from quantal import games
 from quantal.certify import Certificate, certify
+from quantal.crowd import CrowdGame, Kind, Member
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import FileError, GameError, ParameterError, QuantalError, TooLargeError
 from quantal.evaluation import exploitability
@@ -31,12 +32,15 @@ __all__ = [
     "Branch",
     "Certificate",
     "Coupled",
+    "CrowdGame",
     "Evaluation",
     "FileError",
     "Fold",
     "GameError",
     "Independent",
+    "Kind",
     "MarkovGame",
+    "Member",
     "ParameterError",
     "Path",
     "PerAgent",
