@@ -16,6 +16,8 @@ from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.path import Bifurcation, Fold, Path, solve_path
 from quantal.rollout import Evaluation, evaluate, simulate
+from quantal.scene import Scene
+from quantal.scenefile import load_scene, read_scene
 from quantal.solution import Branch, PerAgent, Solution, Status
 from quantal.solve import solve
 from quantal.store import load, save, to_xarray
@@ -45,6 +47,7 @@ __all__ = [
     "Path",
     "PerAgent",
     "QuantalError",
+    "Scene",
     "Solution",
     "Status",
     "TooLargeError",
@@ -54,6 +57,8 @@ __all__ = [
     "exploitability",
     "games",
     "load",
+    "load_scene",
+    "read_scene",
     "save",
     "simulate",
     "solve",
