@@ -10,6 +10,7 @@ True
 from quantal import games
 from quantal.certify import Certificate, certify
 from quantal.crowd import CrowdGame, Kind, Member
+from quantal.crowd_solution import CrowdSolution
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import FileError, GameError, ParameterError, QuantalError, TooLargeError
 from quantal.evaluation import exploitability
@@ -35,6 +36,7 @@ __all__ = [
     "Certificate",
     "Coupled",
     "CrowdGame",
+    "CrowdSolution",
     "Evaluation",
     "FileError",
     "Fold",

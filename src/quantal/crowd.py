@@ -364,6 +364,17 @@ def felt(game: CrowdGame) -> np.ndarray:
     return game.kind_weights[np.ix_(kinds, kinds)] * np.array([m.weight for m in game.members])
 
 
+def legal_of(game: CrowdGame, agent: int) -> np.ndarray:
+    """Legal actions of a member, (n, A): at its goal only the one that stays there, or the first where none does."""
+    kind, goal = game.kind_of(agent), game.goals[agent]
+    if goal is None:
+        return kind.legal
+    legal = kind.legal.copy()
+    stays = kind.legal[goal] & ((kind.successors[goal] == goal) | (kind.probabilities[goal] == 0)).all(axis=1)
+    legal[goal] = np.arange(legal.shape[1]) == (stays if stays.any() else kind.legal[goal]).argmax()
+    return legal
+
+
 # ---------------------------------------------------------------------- checking
 
 

@@ -1,0 +1,284 @@
+r"""MGE-FB: everyone answers everyone else's occupancy, to a fixed point (Algorithm 3, as MODEL.md corrects it).
+
+    T(O) = forward( backward(O) )        O_i^0..O_i^{T-1} for every agent i        (see `quantal.passes`)
+
+The unknown is the occupancy alone, which is linear in agents: Q and policies follow from it. The alternation, damped
+and Anderson-accelerated, is run by `quantal.iterate` in legs of a few steps; a leg that did not bring the undamped
+residual down is followed by one with half the damping factor, because plain alternation can cycle. Two residuals are
+reported of the state that is returned: |T(O) - O|, in probability, and |Q(T(O)) - Q(O)|, in payoff units.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from quantal.crowd_layout import CrowdModel, Movers
+from quantal.iterate import Iterated, fixed_point
+from quantal.logit import ValueRule
+from quantal.passes import Choice, backward, fields, forward, last_value
+
+State = tuple[Float[Array, "b t g N"], ...]
+"""Per movers, O^0..O^{T-1}; and O^T if Psi(O^T) counts."""
+
+LEG = 20
+"""Steps after which damping is thought over."""
+DEPTH = 5
+"""Of Anderson acceleration."""
+HISTORY_BYTES = 2**31
+"""Most memory for its history; larger crowds do without."""
+LEAST_DAMPING = 1 / 64
+SETTLING = 0.5
+"""A leg that leaves more than this of the residual has not brought it down."""
+PATIENCE = 4
+"""Legs at the least damping that may not bring it down before the search is given up."""
+POWER_STEPS = 60
+"""Applications of the Jacobian for its spectral radius."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where the alternation stopped."""
+
+    state: State
+    residual: float
+    """|T(O) - O|, undamped."""
+    payoff_residual: float
+    """|Q(T(O)) - Q(O)| over everyone, every decision and every legal action."""
+    steps: int
+    trace: np.ndarray
+    damping: float
+    """Of the last leg."""
+    settled: bool
+
+
+def occupancy_times(model: CrowdModel, horizon: int) -> int:
+    """How many times a state holds."""
+    return horizon + model.final_interaction
+
+
+def nobody(model: CrowdModel, horizon: int) -> State:
+    """The state from which everyone first plans alone."""
+    return tuple(
+        jnp.zeros((m.agents.start.shape[0], occupancy_times(model, horizon), *m.agents.start.shape[1:]), m.barred.dtype)
+        for m in model.movers
+    )
+
+
+def respond(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> State:
+    """T: everyone's answer to a state, undamped."""
+    field = fields(model, state)
+
+    def answer(movers: Movers):
+        def one(block: tuple) -> Array:
+            agents, own = block
+            weights, scale = backward(
+                model, movers, agents, rule, horizon, field, own, lambda choice, _: (choice.weights, choice.scale)
+            )
+            before, last = forward(movers, agents, weights, scale)
+            return jnp.concatenate([before, last[None]]) if model.final_interaction else before
+
+        return one
+
+    return tuple(lax.map(answer(m), (m.agents, own)) for m, own in zip(model.movers, state, strict=True))
+
+
+@partial(jax.jit, static_argnames=("rule", "horizon", "most", "memory"))
+def _leg(
+    model: CrowdModel,
+    rule: ValueRule,
+    horizon: int,
+    state: State,
+    damping: Array,
+    tol: Array,
+    most: int,
+    memory: int,
+) -> Iterated:
+    return fixed_point(
+        lambda s: respond(model, rule, horizon, s),
+        state,
+        (jnp.ones((1,), bool),) * len(state),
+        damping=damping,
+        tol=tol,
+        max_steps=most,
+        memory=memory,
+    )
+
+
+@partial(jax.jit, static_argnames=("rule", "horizon"))
+def payoff_gap(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> Array:
+    """|Q(T(O)) - Q(O)|; two states are in memory for it."""
+    image = respond(model, rule, horizon, state)
+    before, after = fields(model, state), fields(model, image)
+
+    def largest(movers: Movers):
+        def one(block: tuple) -> Array:
+            agents, own, then = block
+            legal = movers.barred[:, None] == 0
+
+            def gaps(field: Array, own: Array) -> Array:
+                return backward(model, movers, agents, rule, horizon, field, own, lambda c, _: jnp.stack(c.q))
+
+            difference = jnp.where(legal, jnp.abs(gaps(before, own) - gaps(after, then)), 0.0)
+            return jnp.where(jnp.isnan(difference), jnp.inf, difference).max()
+
+        return one
+
+    parts = [
+        lax.map(largest(m), (m.agents, own, then)) for m, own, then in zip(model.movers, state, image, strict=True)
+    ]
+    return jnp.stack([part.max() for part in parts]).max()
+
+
+def solve(
+    model: CrowdModel,
+    rule: ValueRule,
+    horizon: int,
+    *,
+    damping: float,
+    tol: float,
+    max_steps: int,
+    accelerate: bool,
+    start: State | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Found:
+    """Alternate until both residuals are at most `tol`, or for `max_steps`, or until nothing helps any more.
+
+    Parameters
+    ----------
+    damping
+        Equation (14)'s alpha to begin with.
+    accelerate
+        Use Anderson's acceleration, and halve the damping factor of a leg that did not help. Otherwise the damping
+        factor is kept.
+    start
+        A state to start from; `nobody` unless given.
+    progress
+        Called with the share done, on a logarithmic scale of the residual.
+    """
+    state = nobody(model, horizon) if start is None else start
+    size = sum(s.size * s.dtype.itemsize for s in state)
+    memory = DEPTH if accelerate and 2 * DEPTH * size <= HISTORY_BYTES else 0
+    aim, before, steps, idle = tol, math.inf, 0, 0
+    traces: list[np.ndarray] = []
+    least = min(LEAST_DAMPING, damping)
+    best, best_state = math.inf, state
+    while True:
+        most = min(LEG, max_steps - steps)
+        leg = _leg(model, rule, horizon, state, damping, aim, most, memory)
+        state, residual, made = leg.q, float(leg.residual), int(leg.steps)
+        steps += made
+        traces.append(np.asarray(leg.trace, dtype=np.float64)[:made])
+        if progress is not None and residual > 0:
+            progress(min(1.0, max(0.0, math.log(residual) / math.log(min(aim, 0.1)))))
+        if residual < best:
+            best, best_state = residual, state
+        if residual <= aim:
+            gap = float(payoff_gap(model, rule, horizon, state))
+            if gap <= tol or aim <= tol * 1e-6 or steps >= max_steps:
+                break
+            # Payoffs add up what occupancies are off by: ask for as much less.
+            aim = max(0.3 * aim * tol / gap, tol * 1e-6)
+            before = math.inf
+            continue
+        if steps >= max_steps:
+            break
+        if accelerate and residual > SETTLING * before:
+            if damping <= least:
+                idle += 1
+                if idle >= PATIENCE:
+                    break
+            damping = max(least, damping / 2)
+        before = min(before, residual)
+    if best < residual:
+        state, residual = best_state, best
+    gap = float(payoff_gap(model, rule, horizon, state))
+    settled = residual <= tol and gap <= tol
+    return Found(state, residual, gap, steps, np.concatenate(traces), damping, settled)
+
+
+# ---------------------------------------------------------------------- what a state means
+
+
+@partial(jax.jit, static_argnames=("rule", "horizon", "which"))
+def read(
+    model: CrowdModel, rule: ValueRule, horizon: int, field: Array, which: int, number: Array, own: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Q and policies [T, A, g, N], values and occupancies [T + 1, g, N] of a block, given the field of everyone."""
+    movers = model.movers[which]
+    agents = jax.tree.map(lambda x: x[number], movers.agents)
+
+    def keep(choice: Choice, value: Array) -> tuple[Choice, Array]:
+        return choice, value
+
+    choices, values = backward(model, movers, agents, rule, horizon, field, own, keep)
+    last = last_value(model, movers, agents, field, own)
+    before, after = forward(movers, agents, choices.weights, choices.scale)
+    q = jnp.stack(choices.q, axis=1)
+    policy = jnp.stack(choices.weights, axis=1) * choices.scale[:, None]
+    if movers.absorbing:
+        places = q.shape[-1]
+        goal = jnp.arange(places) == agents.goal[:, None]
+        legal = movers.barred[:, None] == 0
+        q = jnp.where(goal, agents.goal_reward[:, None], q)
+        policy = jnp.where(goal, legal / legal.sum(axis=0), policy)
+    return q, policy, jnp.concatenate([values, last[None]]), jnp.concatenate([before, after[None]])
+
+
+field_of = jax.jit(fields)
+
+
+# ---------------------------------------------------------------------- how it answers small changes
+
+
+@partial(jax.jit, static_argnames=("rule", "horizon"))
+def _push(model: CrowdModel, rule: ValueRule, horizon: int, state: State, tangent: State) -> tuple[State, Array, Array]:
+    """T'(O) applied, the norm of the result, and its largest entry."""
+    moved = jax.jvp(lambda s: respond(model, rule, horizon, s), (state,), (tangent,))[1]
+    return moved, jnp.sqrt(sum((x**2).sum() for x in moved)), jnp.stack([jnp.abs(x).max() for x in moved]).max()
+
+
+def spectral_radius(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> float:
+    """Largest |eigenvalue| of T'(O), by power iteration: growth of the norm per step, over the last half of them.
+
+    Over many steps, because a pair of complex eigenvalues makes single steps grow and shrink by turns.
+    """
+    random = np.random.default_rng(0)
+    tangent = tuple(jnp.asarray(random.normal(size=s.shape), s.dtype) for s in state)
+    logs = []
+    for _ in range(POWER_STEPS):
+        tangent, norm, _ = _push(model, rule, horizon, state, tangent)
+        size = float(norm)
+        if not size > 1e-280:  # nilpotent: nobody feels anybody
+            return 0.0
+        tangent = tuple(x / norm for x in tangent)
+        logs.append(math.log(size))
+    return math.exp(float(np.mean(logs[POWER_STEPS // 2 :])))
+
+
+def error_bound(model: CrowdModel, rule: ValueRule, horizon: int, state: State, radius: float) -> float | None:
+    """First-order bound of |O - O*|: |r| + |T' r| + |T' T' r| + ..., r = T(O) - O; None where that need not end."""
+    if radius >= 1:
+        return None
+    image = respond_once(model, rule, horizon, state)
+    tangent = tuple(a - b for a, b in zip(image, state, strict=True))
+    term = max(float(jnp.abs(x).max()) for x in tangent)
+    total = term
+    for _ in range(POWER_STEPS):
+        if term <= 1e-3 * total * (1 - radius):
+            break
+        tangent, _, largest = _push(model, rule, horizon, state, tangent)
+        term = float(largest)
+        total += term
+    return total + term * radius / (1 - radius)
+
+
+respond_once = partial(jax.jit, static_argnames=("rule", "horizon"))(respond)
