@@ -83,7 +83,8 @@ def style() -> Generator[None]:
         yield
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Begin a figure of this size, in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -159,7 +160,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, 
 def figure_3(record: Figure3) -> Figure:
     """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved."""
     with style():
-        figure = _figure(7.2, 2.9)
+        figure = new_figure(7.2, 2.9)
         times = sorted({t.time for t in record.traces}, reverse=True)
         panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
         alphas = sorted({t.damping for t in record.traces})
@@ -184,7 +185,7 @@ def figure_3(record: Figure3) -> Figure:
 def figure_4(record: Figure4) -> Figure:
     """First-move policies beside the printed ones, one panel per agent and start."""
     with style():
-        figure = _figure(7.2, 3.9)
+        figure = new_figure(7.2, 3.9)
         rows = [row for row in record.comparisons if not row.misprint]
         names = list(dict.fromkeys(row.what for row in rows))
         widths = [next(len(row.labels) for row in rows if row.what == name) for name in names]
@@ -227,7 +228,7 @@ def one_step(record: OneStep) -> Figure:
 def pursuit_scores(record: PursuitScores) -> Figure:
     """How averages over ten games scatter, and where the paper's lies."""
     with style():
-        figure = _figure(7.2, 2.7)
+        figure = new_figure(7.2, 2.7)
         panels = figure.subplots(1, len(record.samples), sharey=True, sharex=True)
         width = 1 / record.games
         top = 0.0
@@ -275,7 +276,7 @@ def pursuit_scores(record: PursuitScores) -> Figure:
 def grid_table(record: GridTable) -> Figure:
     """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
     with style():
-        figure = _figure(7.2, 2.9)
+        figure = new_figure(7.2, 2.9)
         left, right = figure.subplots(1, 2)
         rows = [row for row in record.comparisons if row.what.startswith("game I,")]
         low, high = 29.3, 29.75
@@ -338,7 +339,7 @@ def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: floa
 def published(record: PublishedGames) -> Figure:
     """Observed against predicted frequencies, each point with the number of its game."""
     with style():
-        figure = _figure(4.2, 4.2)
+        figure = new_figure(4.2, 4.2)
         draw_published(figure.subplots(), record)
     return figure
 
@@ -413,7 +414,7 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure = _figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
+        figure = new_figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
         panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
         for axes, i in zip(panels, agents, strict=True):
             draw_branch(axes, path, i, state)
@@ -548,7 +549,7 @@ def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fi
     """Everyone's policy at a state as bars, one panel per agent."""
     game = solution.game
     with style():
-        figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
+        figure = new_figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
         panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
         for i, axes in enumerate(panels):
             play = _play(solution, i, state, time)
@@ -581,7 +582,7 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
         places = np.concatenate(game.coordinates)
         width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)
-        figure = _figure(max(2.6, scale * width), scale * height + 0.4)
+        figure = new_figure(max(2.6, scale * width), scale * height + 0.4)
         axes = figure.subplots()
         draw_map(axes, solution, state, time)
         figure.suptitle(_where(solution, state, time), fontsize=8.5)

@@ -10,6 +10,7 @@ import difflib
 import os
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -271,6 +272,8 @@ class _Reader:
             said = f"expected this key: got none. {_REMEDY.get(str(keys[-1]), 'Add it')}"
         else:
             expected = problem["msg"].removeprefix("Input should be ").removeprefix("String should ")
+            expected = expected.replace("greater than or equal to", "at least").replace("greater than", "more than")
+            expected = expected.replace("less than or equal to", "at most")
             if kind in ("model_type", "dict_type"):
                 expected = "a table of keys"
             elif kind == "string_pattern_mismatch":
@@ -288,12 +291,13 @@ class _Reader:
         rows = _rows(given.map)
         if not rows:
             raise self.error(("map",), 'expected rows of letters: got nothing. Draw it between """ and """')
+        width = Counter(map(len, rows)).most_common(1)[0][0]
         for r, row in enumerate(rows):
-            if len(row) != len(rows[0]):
+            if len(row) != width:
+                remedy = f"Fill it up with {WALL!r}" if len(row) < width else "Shorten it"
                 raise self.error(
                     ("map",),
-                    f"row {r} {row!r}: expected {len(rows[0])} letters, like row 0 {rows[0]!r}: got {len(row)}. "
-                    f"Fill it up with {WALL!r}",
+                    f"row {r} {row!r}: expected {width} letters, like the other rows: got {len(row)}. {remedy}",
                     row=r,
                 )
             for c, letter in enumerate(row):
