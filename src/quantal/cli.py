@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from quantal.errors import FileError, ParameterError, QuantalError
 from quantal.game import MarkovGame
+from quantal.scene import Scene
 from quantal.solution import Solution
 
 DONE, NOT_CONVERGED, BAD_INPUT = 0, 1, 2
@@ -207,6 +208,10 @@ class _Target:
 
 
 def _target(name: str) -> _Target:
+    scene = _scene(name)
+    if scene is not None:
+        game = _exact(scene)
+        return _Target(game, scene.beta_of(game), scene.horizon, None, scene.value, None)
     if name.endswith(".nc") or os.sep in name:
         from quantal import store
 
@@ -219,6 +224,24 @@ def _target(name: str) -> _Target:
     game = games.build(name)
     entry = games.CATALOGUE[name]
     return _Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
+
+
+def _scene(name: str) -> Scene | None:
+    """Read the scene of this name, or None if it is not the name of a scene."""
+    from quantal import scenefile
+
+    return scenefile.read_scene(name) if name.endswith(".toml") or name in scenefile.shipped() else None
+
+
+def _exact(scene: Scene) -> MarkovGame:
+    from quantal.scene import EXACT_ENTRIES
+
+    if scene.exact_entries > EXACT_ENTRIES:
+        raise ParameterError(
+            f"{scene.name}: this command needs the exact game, which has {scene.exact_entries:,} joint positions times "
+            f"joint actions: expected at most {EXACT_ENTRIES:,}. Use quantal solve, which plays it as a crowd"
+        )
+    return scene.exact()
 
 
 class _Setting(TypedDict):
@@ -298,7 +321,11 @@ def _check_target_file(option: str, path: Path | None, endings: tuple[str, ...])
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="NAME|FILE.nc", help="A game of `quantal games`, or a solution saved by --save.")
+    str,
+    typer.Argument(
+        metavar="NAME|SCENE.toml|FILE.nc",
+        help="A game or scene of `quantal games`, a scene file, or a solution saved by --save.",
+    ),
 ]
 BetaOption = Annotated[
     str | None, typer.Option("--beta", help="Precision: a number, or one per agent: 1,2. (Default: the game's own.)")
@@ -346,10 +373,16 @@ def games(
     name: Annotated[str | None, typer.Argument(help="Show this one, with its map.")] = None, json: JsonOption = False
 ) -> int:
     """List the games that come with Quantal, or show one."""
-    from quantal import games, listing
+    from quantal import games, listing, scenefile
 
     if name is None:
-        _tell(json, listing.catalogue_record(games.CATALOGUE), listing.catalogue(games.CATALOGUE))
+        scenes = {name: scenefile.heading(name) for name in scenefile.shipped()}
+        record = {**listing.catalogue_record(games.CATALOGUE), **listing.scenes_record(scenes)}
+        _tell(json, record, listing.catalogue(games.CATALOGUE), listing.scenes(scenes))
+        return DONE
+    scene = _scene(name)
+    if scene is not None:
+        _tell(json, {"scene": scene.record(), "exact_entries": scene.exact_entries}, listing.scene_card(scene))
         return DONE
     game = games.build(name)
     entry = games.CATALOGUE[name]
@@ -379,12 +412,30 @@ def solve(
     when: Annotated[int, typer.Option("--time", help="Show policies at this decision, counted from 0.")] = 0,
     certificate: Annotated[bool, typer.Option("--certificate", help="Prove it: bounds, exploitability.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the solution (.nc).")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Play a scene on joint positions, whatever its size.")] = False,
+    crowd: Annotated[bool, typer.Option("--crowd", help="Play a scene as a crowd (MGE-FB), however small.")] = False,
     figure: FigureOption = None,
+    animation: Annotated[Path | None, typer.Option(help="Show a scene step by step: .gif.")] = None,
     json: JsonOption = False,
 ) -> int:
     """Find a logit Markov quantal response equilibrium."""
     _check_target_file("--save", save, (".nc",))
     _check_target_file("--figure", figure, PICTURE_ENDINGS)
+    _check_target_file("--animation", animation, (".gif",))
+    scene = _scene(target)
+    if scene is not None:
+        unusable = {
+            "--restarts": bool(restarts),
+            "--state": bool(state),
+            "--time": when != 0,
+            "--save": save is not None,
+        }
+        unusable |= {"--discount": discount is not None, "--certificate": certificate, "--order": order != "jacobi"}
+        _refuse("for a scene", unusable)
+        play = _which_game(exact, crowd)
+        how: dict[str, Any] = {"method": method, "damping": damping, "tol": tol, "max_steps": max_steps}
+        return _solve_scene(scene, play, beta, horizon, value, how, figure, animation, json)
+    _refuse("but for a scene", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
     given = _target(target)
     setting = _setting(given, beta, horizon, discount, value)
     _check_time(when, setting["horizon"])
@@ -428,6 +479,69 @@ def solve(
 
         figures.save(figures.policy(solution, states[0], when), figure)
         written.append(str(figure))
+    record["files"] = written
+    parts += [f"written: {', '.join(written)}"] * bool(written)
+    _tell(json, record, *parts)
+    return DONE if solution.converged else NOT_CONVERGED
+
+
+def _refuse(when: str, given: dict[str, bool]) -> None:
+    for option, asked in given.items():
+        if asked:
+            raise ParameterError(f"{option}: not {when}. Leave it out")
+
+
+def _which_game(exact: bool, crowd: bool) -> Literal["auto", "exact", "crowd"]:
+    if exact and crowd:
+        raise ParameterError("--exact --crowd: expected at most one of them. Leave one out")
+    return "exact" if exact else "crowd" if crowd else "auto"
+
+
+def _solve_scene(
+    scene: Scene,
+    play: Literal["auto", "exact", "crowd"],
+    beta: str | None,
+    horizon: int | None,
+    value: str | None,
+    how: dict[str, Any],
+    figure: Path | None,
+    animation: Path | None,
+    json: bool,
+) -> int:
+    """Solve a scene, and say when everyone arrives, where they wait and whom they meet."""
+    from quantal import scene_report
+    from quantal.journeys import journeys
+    from quantal.solve import solve
+
+    with _Waiting(f"solving {scene.title or scene.name}", quiet=json) as waiting:
+        game = scene.game(play)
+        solution = solve(
+            game,
+            beta=scene.beta_of(game) if beta is None else _numbers("--beta", beta),
+            horizon=scene.horizon if horizon is None else horizon,
+            value=scene.value if value is None else value,
+            **how,
+            progress=waiting,
+        )
+        found = journeys(scene, solution)
+    record = scene_report.scene_record(found, waiting.seconds)
+    parts: list[RenderableType] = [
+        scene_report.summary(found, waiting.seconds),
+        scene_report.journeys(found),
+        scene_report.meetings(found),
+    ]
+    written: list[str] = []
+    with _Waiting("drawing", quiet=json):
+        if figure is not None:
+            from quantal import crowd_figures, figures
+
+            figures.save(crowd_figures.occupancy(found), figure)
+            written.append(str(figure))
+        if animation is not None:
+            from quantal import crowd_figures
+
+            crowd_figures.animate(found, animation)
+            written.append(str(animation))
     record["files"] = written
     parts += [f"written: {', '.join(written)}"] * bool(written)
     _tell(json, record, *parts)

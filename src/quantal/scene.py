@@ -118,6 +118,12 @@ class Scene:
             return self.exact()
         return self.crowd()
 
+    def beta_of(self, game: CrowdGame | MarkovGame) -> tuple[float, ...]:
+        """Precision per agent of one of the scene's games; the exact one has several where a `count` is above 1."""
+        if isinstance(game, CrowdGame):
+            return self.beta
+        return tuple(b for m, b in zip(self.members, self.beta, strict=True) for _ in range(m.count))
+
     # ------------------------------------------------------------------ showing
 
     def record(self) -> dict[str, Any]:
