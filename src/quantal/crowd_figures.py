@@ -17,15 +17,17 @@ import numpy as np
 from matplotlib.animation import FuncAnimation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 
 from quantal.errors import ParameterError
-from quantal.figures import COLOURS, new_figure, style
+from quantal.figures import COLOURS, DASHES, INK, label_ends, new_figure, style
 from quantal.files import replacing
 from quantal.journeys import Journeys
 from quantal.scene import Scene
+from quantal.studies import CARS, DrivingStudy
 
 GROUND = {"road": "#DCDEE0", "junction": "#DCDEE0", "zebra": "#DCDEE0", "pavement": "#F2EFE8", "bay": "#DCE9E2"}
 OTHER_GROUND = ("#F6F6F6", "#ECECEC", "#E9E4F0", "#F3E9DF")
@@ -135,6 +137,102 @@ def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int =
             named = temporary.with_suffix(".gif")
             film.save(named, writer=PillowWriter(fps=per_second), dpi=110)
             named.replace(temporary)
+
+
+# ---------------------------------------------------------------------- the study
+
+
+def driving_study(record: DrivingStudy, beta: float = 3.0) -> Figure:
+    """Draw how waiting and meetings in the driving scene change with beta and mu, and the order of cars at one beta.
+
+    Settings at which everything is as in the paper are framed; those that did not converge are struck out.
+
+    Raises
+    ------
+    ParameterError
+        If the study has no such beta.
+    """
+    if beta not in record.betas:
+        raise ParameterError(f"beta={beta}: expected one of the study's, {', '.join(f'{b:g}' for b in record.betas)}")
+    with style():
+        figure = new_figure(7.2, 3.2)
+        first, second, third = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 0.95))
+        waits = np.array([[play.waits[1] for play in row] for row in record.plays], dtype=float)
+        met = np.array([[play.with_pedestrian for play in row] for row in record.plays])
+        _shade(first, record, waits, [[f"{x:g}" for x in row] for row in waits], waits.max())
+        first.set_title("car 2 waits (steps)")
+        first.set_ylabel(r"$\beta$ of the cars")
+        # Probabilities differ by factors: their shade goes by the square root.
+        _shade(second, record, np.sqrt(met), [[_short(x) for x in row] for row in met], math.sqrt(met.max()))
+        second.set_title("cars meet pedestrian (steps)")
+        second.set_yticklabels([])
+        _draw_order(third, record, record.betas.index(beta))
+        third.set_title(rf"order, $\beta$ = {beta:g}")
+        keys = [
+            Line2D([], [], color=COLOURS[1], linewidth=1.6, label="everything as in the paper"),
+            Line2D([], [], color=INK, linewidth=0.7, marker="$/$", linestyle="none", label="not converged"),
+        ]
+        figure.legend(handles=keys, loc="outside lower left", ncols=2)
+    return figure
+
+
+def _shade(axes: Axes, record: DrivingStudy, shades: np.ndarray, texts: Sequence[Sequence[str]], most: float) -> None:
+    colours = LinearSegmentedColormap.from_list("shade", ["#FFFFFF", COLOURS[0]])
+    axes.imshow(shades, cmap=colours, vmin=0, vmax=1.25 * most, aspect="auto", origin="lower")
+    for r, row in enumerate(record.plays):
+        for c, play in enumerate(row):
+            axes.text(c, r, texts[r][c], ha="center", va="center", fontsize=6.2)
+            if not play.converged:
+                axes.plot([c - 0.4, c + 0.4], [r - 0.4, r + 0.4], color=INK, linewidth=0.7)
+    _frame(axes, np.array([[play.as_in_paper for play in row] for row in record.plays]))
+    axes.set_xticks(range(len(record.mus)), [f"{mu:g}" for mu in record.mus])
+    axes.set_yticks(range(len(record.betas)), [f"{b:g}" for b in record.betas])
+    axes.tick_params(length=0, labelsize=7)
+    axes.set_xlabel(r"$\mu$ of the pedestrian")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _frame(axes: Axes, inside: np.ndarray) -> None:
+    """Draw a line around the cells that are true."""
+    padded = np.pad(inside, 1)
+    for r, c in np.argwhere(padded):
+        sides = {(0, 1): ((0.5, -0.5), (0.5, 0.5)), (0, -1): ((-0.5, -0.5), (-0.5, 0.5))}
+        sides |= {(1, 0): ((-0.5, 0.5), (0.5, 0.5)), (-1, 0): ((-0.5, -0.5), (0.5, -0.5))}
+        for (dr, dc), ends in sides.items():
+            if not padded[r + dr, c + dc]:
+                xs, ys = zip(*ends, strict=True)
+                axes.plot(
+                    [c - 1 + x for x in xs],
+                    [r - 1 + y for y in ys],
+                    color=COLOURS[1],
+                    linewidth=1.6,
+                    solid_capstyle="round",
+                )
+
+
+def _short(x: float) -> str:
+    return f"{x:.2f}".lstrip("0") if x >= 0.005 else "0"
+
+
+def _draw_order(axes: Axes, record: DrivingStudy, row: int) -> None:
+    """Expected times on the zebra of each car, and when the pedestrian arrives in most probable play."""
+    plays = record.plays[row]
+    columns = np.arange(len(record.mus))
+    labels: list[tuple[float, str, str]] = []
+    for car in CARS:
+        times = [play.expected_zebra[car] for play in plays]
+        axes.plot(columns, times, color=COLOURS[car], marker="o", markersize=3, linestyle=DASHES[car])
+        labels.append((times[-1], f"car {car + 1}", COLOURS[car]))
+    crossed = [np.nan if play.crossed is None else play.crossed for play in plays]
+    axes.plot(columns, crossed, color=COLOURS[3], linewidth=1.2, linestyle=DASHES[3])
+    axes.set_ylim(0, None)
+    labels.append((float(crossed[-1]), "pedestrian\nhas crossed", COLOURS[3]))
+    label_ends(axes, labels, float(columns[-1]), gap=0.08)
+    axes.set_xticks(columns, [f"{mu:g}" for mu in record.mus])
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel(r"$\mu$ of the pedestrian")
+    axes.set_ylabel("expected time on the zebra")
 
 
 # ---------------------------------------------------------------------- the map

@@ -144,7 +144,7 @@ def _spread(heights: Sequence[float], gap: float, low: float, high: float) -> li
     return result
 
 
-def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, gap: float = 0.055) -> None:
+def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, gap: float = 0.055) -> None:
     """Write (height, text, colour) beside the right ends of lines, apart from one another."""
     low, high = axes.get_ylim()
     places = _spread([y for y, _, _ in labels], gap * (high - low), low, high)
@@ -485,7 +485,7 @@ def _name_curves(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> 
         (float(play[-1, action]), game.actions[agent][action], COLOURS[k % len(COLOURS)])
         for k, action in enumerate(_legal(game, agent, state))
     ]
-    _label_ends(axes, ends, float(betas[-1]), gap=0.07)
+    label_ends(axes, ends, float(betas[-1]), gap=0.07)
 
 
 def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

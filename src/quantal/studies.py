@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from quantal.solve import solve
 ORDER = (1, 0, 2)
 """Cars, counted from 0, in the order in which the paper's drive."""
 CARS, PEDESTRIAN = (0, 1, 2), 3
+GENTLE: dict[str, Any] = {"method": "picard", "damping": 0.2, "max_steps": 2000}
+"""How the study is solved: small steps stay near uniform play for long, so that neighbouring settings are comparable;
+acceleration jumps between equilibria."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def driving_study(
     for k, beta in enumerate(betas):
         row: list[DrivingPlay] = []
         for m, mu in enumerate(mus):
-            row.append(driving_play(with_setting(scene, beta, mu)))
+            row.append(driving_play(with_setting(scene, beta, mu), **GENTLE))
             if progress is not None:
                 progress((k * len(mus) + m + 1) / (len(betas) * len(mus)))
         rows.append(tuple(row))
@@ -107,9 +111,9 @@ def with_setting(
     return replace(scene, members=tuple(members), beta=(beta, beta, beta, pedestrian))
 
 
-def driving_play(scene: Scene) -> DrivingPlay:
-    """Solve a driving scene as a crowd (MGE-FB), and say what happens."""
-    solution = solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon, value=scene.value)
+def driving_play(scene: Scene, **how: Any) -> DrivingPlay:
+    """Solve a driving scene as a crowd (MGE-FB), and say what happens; `how` goes to `quantal.solve`."""
+    solution = solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon, value=scene.value, **how)
     record = journeys(scene, solution)
     zebra = [_first_on(scene, record, i, "zebra") for i in CARS]
     order = sorted((i for i in CARS if zebra[i] is not None), key=lambda i: zebra[i] or 0)

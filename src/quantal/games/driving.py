@@ -30,12 +30,11 @@ def junction() -> CrowdGame:
     All that the paper says happens, and not at these numbers alone: it does at all 72 settings of beta 2, 3, 4 for cars
     and 0.5, 0.6, 0.75, 1 for the pedestrian, mu 1, 2 of a car and 60, 80, 120 of the pedestrian; and at 401 of 720
     settings of a wider grid (beta 1.5 to 6 and 0.4 to 1.25, mu 1 to 4 and 20 to 120). Cars wait because they cannot
-    know when a pedestrian, who explores, has left: where meeting it costs little (mu below
-    20), they pass as soon as it has most probably left.
+    know when a pedestrian, who explores, has left; where meeting it costs little (mu below 20), they pass all the same.
 
-    There are several equilibria, which differ in how long cars wait: other damping leads to others. At the numbers of the
-    scene all that were found are as the paper says. Where the pedestrian does not mind the cars (``kind_weights``), all
-    dampings lead to one.
+    There are several equilibria, which differ in how long cars wait; other damping leads to others. At the scene's own
+    numbers all that were found are as the paper says. Where the pedestrian minds no car (``kind_weights``), every
+    damping that was tried leads to one.
     """
     return read_scene("junction").crowd()
 
