@@ -1,7 +1,7 @@
 """All measurements, one after the other: `make bench`."""
 
-from benchmarks import peers, solvers, sweep
+from benchmarks import crowd, peers, solvers, sweep
 
-for part in (solvers, peers, sweep):
+for part in (solvers, peers, sweep, crowd):
     print(f"\n## {part.__name__}\n")
     part.main()

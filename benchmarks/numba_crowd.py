@@ -110,7 +110,7 @@ def forward(side, policy, mass, arrived):
 
 
 @njit(parallel=True, **FAST)
-def iterate(side, beta, reward, field, own, start, illegal, image, policy):
+def iterate(side, beta, reward, field, weight, own, start, illegal, image, policy):
     """One iteration: occupancies `image` (M, T + 1, n) from `own`, of the same shape, and their `field` (T, n).
 
     Parameters
@@ -121,6 +121,8 @@ def iterate(side, beta, reward, field, own, start, illegal, image, policy):
         Per agent and cell, (M, n).
     start
         Where each agent starts, (M,).
+    weight
+        Of each agent's presence, (M,).
     illegal
         -1e30 where a move leaves the map (a weight of exp(-87)), else 0, (5, n): stay, up, down, left,
         right. All the weight there is in cells of the margin, which are never read as mass.
@@ -142,7 +144,7 @@ def iterate(side, beta, reward, field, own, start, illegal, image, policy):
             for time in range(times - 1, -1, -1):
                 value, ahead = ahead, value
                 for x in range(cells):
-                    base[x] = reward[i, x] - field[time, x] + own[i, time, x]
+                    base[x] = reward[i, x] - field[time, x] + weight[i] * own[i, time, x]
                 backward(side, beta, base, ahead, illegal, value, room[time], rows)
             mass[:] = F(0.0)
             mass[start[i] + side] = F(1.0)

@@ -7,8 +7,9 @@
 True
 """
 
-from quantal import games
+from quantal import baselines, games
 from quantal.certify import Certificate, certify
+from quantal.compare import Comparison, compare
 from quantal.crowd import CrowdGame, Kind, Member
 from quantal.crowd_solution import CrowdSolution
 from quantal.dynamics import Coupled, Independent
@@ -34,6 +35,7 @@ __all__ = [
     "Bifurcation",
     "Branch",
     "Certificate",
+    "Comparison",
     "Coupled",
     "CrowdGame",
     "CrowdSolution",
@@ -54,7 +56,9 @@ __all__ = [
     "Status",
     "TooLargeError",
     "Trajectories",
+    "baselines",
     "certify",
+    "compare",
     "evaluate",
     "exploitability",
     "games",

@@ -52,21 +52,21 @@ class Links:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Agents of one kind, in blocks of g; every array begins with [blocks, g]."""
+    """Agents of one kind in blocks of g: [blocks, g, ..], or one block of them, as the passes see it: [g, ..]."""
 
-    beta: Float[Array, "b g"]
-    reward: Int[Array, "b g"]
+    beta: Float[Array, "*b g"]
+    reward: Int[Array, "*b g"]
     """Which of the kind's rewards."""
-    final: Int[Array, "b g"]
-    start: Float[Array, "b g N"]
-    goal: Int[Array, "b g"]
+    final: Int[Array, "*b g"]
+    start: Float[Array, "*b g N"]
+    goal: Int[Array, "*b g"]
     """Place of the goal; -1 for none."""
-    absent: Int[Array, "b g"]
+    absent: Int[Array, "*b g"]
     """The same for who leaves at the goal; -1 for who is still met there."""
-    goal_reward: Float[Array, "b g"]
-    own: Float[Array, "b g"]
+    goal_reward: Float[Array, "*b g"]
+    own: Float[Array, "*b g"]
     """What an agent would feel of itself: taken off what it feels of all."""
-    sense: Int[Array, "b g"]
+    sense: Int[Array, "*b g"]
     """Which field it feels."""
 
 
@@ -78,8 +78,8 @@ class Movers:
     moves: Shifts | Links
     barred: Float[Array, "A N"]
     """0 where an action is legal, minus infinity elsewhere; walls have one that stays or leads nowhere that matters."""
-    rewards: Float[Array, "U A|1 N"]
-    finals: Float[Array, "U N"]
+    rewards: Float[Array, "U _ N"]
+    finals: Float[Array, "_ N"]
     agents: Block
     levels: Float[Array, "b F g"]
     """What each agent adds to each field, per unit of its presence, everyone who is like it counted."""
@@ -148,7 +148,7 @@ def crowd_layout(game: CrowdGame, betas: tuple[float, ...], dtype: str) -> Crowd
     if game.nearness is not None:
         cells, near = game.nearness
         nearness = (
-            jnp.asarray(_spread(places[cells].T, places, total, 0), jnp.int32),
+            jnp.asarray(_spread(places[cells].T, places, total, 0.0), jnp.int32),
             jnp.asarray(_spread(near.T, places, total, 0.0), dtype),
         )
     model = CrowdModel(tuple(movers), nearness, game.interaction, game.final_interaction, fields)
@@ -323,7 +323,7 @@ def _moves(kind: Kind, places: np.ndarray, total: int) -> Shifts | Links:
     chances = _spread(np.moveaxis(kind.probabilities, 0, -1), places, total, 0.0)
     chances[:, 0][chances.sum(axis=1) == 0] = 1.0
     # A move by chance 0 brings nobody: it would only widen the lists.
-    legal = _spread(kind.legal.T, places, total, 0)
+    legal = _spread(kind.legal.T, places, total, 0.0)
     bring = (chances > 0) & legal[:, None, :]
     source = np.flatnonzero(bring)
     target = successors.reshape(-1)[source]

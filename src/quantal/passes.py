@@ -54,7 +54,7 @@ def presence(movers: Movers, agents: Block, occupancy: Float[Array, "*t g N"]) -
     return jnp.where(_at(agents.absent, occupancy.shape[-1]), 0.0, occupancy)
 
 
-def fields(model: CrowdModel, state: Sequence[Float[Array, "b t g N"]]) -> Float[Array, "F t N"]:
+def fields(model: CrowdModel, state: Sequence[Float[Array, "_ t _ N"]]) -> Float[Array, "F t N"]:
     """What everyone adds up to, per field and time; smeared over what is near."""
     times = state[0].shape[1]
     total = jnp.zeros((model.number_of_fields, times, model.places), state[0].dtype)
@@ -110,7 +110,7 @@ def _padded(x: Array, room: int) -> Array:
     return jnp.pad(x, ((0, 0), (room, room))) if room else x
 
 
-def _ahead(moves: Shifts | Links, value: Float[Array, "g P"], places: int) -> list[Float[Array, "g N"]]:
+def _ahead(moves: Shifts | Links, value: Float[Array, "g padded"], places: int) -> list[Float[Array, "g N"]]:
     """E[ V(x') | x, a ] per action, from values with room on both sides."""
     if isinstance(moves, Shifts):
         room = margin(moves)
@@ -128,9 +128,9 @@ def decide(
     movers: Movers,
     agents: Block,
     rule: ValueRule,
-    rewards: Float[Array, "g A|1 N"],
+    rewards: Float[Array, "g _ N"],
     psi: Float[Array, "g N"],
-    ahead: Float[Array, "g P"],
+    ahead: Float[Array, "g padded"],
 ) -> tuple[Choice, Float[Array, "g N"]]:
     """One decision of a block, and its values."""
     beta, barred = agents.beta[:, None], movers.barred

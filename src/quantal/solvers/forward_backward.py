@@ -26,7 +26,7 @@ from quantal.iterate import Iterated, fixed_point
 from quantal.logit import ValueRule
 from quantal.passes import Choice, backward, fields, forward, last_value
 
-State = tuple[Float[Array, "b t g N"], ...]
+State = tuple[Float[Array, "_ _ _ _"], ...]
 """Per movers, O^0..O^{T-1}; and O^T if Psi(O^T) counts."""
 
 LEG = 20
