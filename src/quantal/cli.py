@@ -431,11 +431,11 @@ def solve(
             "--save": save is not None,
         }
         unusable |= {"--discount": discount is not None, "--certificate": certificate, "--order": order != "jacobi"}
-        _refuse("for a scene", unusable)
+        _refuse("not for a scene", unusable)
         play = _which_game(exact, crowd)
         how: dict[str, Any] = {"method": method, "damping": damping, "tol": tol, "max_steps": max_steps}
         return _solve_scene(scene, play, beta, horizon, value, how, figure, animation, json)
-    _refuse("but for a scene", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
+    _refuse("for a scene only", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
     given = _target(target)
     setting = _setting(given, beta, horizon, discount, value)
     _check_time(when, setting["horizon"])
@@ -488,7 +488,7 @@ def solve(
 def _refuse(when: str, given: dict[str, bool]) -> None:
     for option, asked in given.items():
         if asked:
-            raise ParameterError(f"{option}: not {when}. Leave it out")
+            raise ParameterError(f"{option}: {when}. Leave it out")
 
 
 def _which_game(exact: bool, crowd: bool) -> Literal["auto", "exact", "crowd"]:

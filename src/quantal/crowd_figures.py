@@ -36,9 +36,9 @@ SINGLES = 9
 """Up to this many agents are drawn one by one; more of them as kinds."""
 SEEN = 0.004
 """Probabilities below this are not drawn."""
+STIR = 0.05
+"""Where no probability changes by more, nothing happens any more."""
 PANELS = 12
-DRAWN_STEPS_BEYOND = 1
-"""Steps that are shown after everyone has arrived."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int =
         raise ParameterError(f"animation {target}: expected a name that ends in .gif")
     groups = _groups(record)
     width, height = _size(record.scene)
-    last = max(_times(groups))
+    last = _last_time(groups)
     with style():
         across = min(6.0, 0.62 * width)
         figure = new_figure(across, across * height / width + 0.62)
@@ -330,12 +330,15 @@ def _marks(names: Sequence[str]) -> list[str]:
 
 def _times(groups: Sequence[_Group]) -> list[int]:
     """Times at which something still happens, thinned out to at most `PANELS`."""
+    last = _last_time(groups)
+    return list(range(0, last + 1, math.ceil((last + 1) / PANELS)))
+
+
+def _last_time(groups: Sequence[_Group]) -> int:
+    """A step after the last at which something happens."""
     presence = np.stack([group.presence for group in groups])
-    moving = np.abs(np.diff(presence, axis=1)).max(axis=(0, 2)) > 0.05
-    last = int(np.flatnonzero(moving).max(initial=0)) + DRAWN_STEPS_BEYOND
-    last = min(last, presence.shape[1] - 1)
-    step = max(1, math.ceil((last + 1) / PANELS))
-    return list(range(0, last + 1, step))
+    moving = np.abs(np.diff(presence, axis=1)).max(axis=(0, 2)) > STIR
+    return min(int(np.flatnonzero(moving).max(initial=0)) + 1, presence.shape[1] - 1)
 
 
 def _columns(panels: int, aspect: float) -> int:

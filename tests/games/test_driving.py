@@ -1,7 +1,7 @@
 """The driving scene does what the paper says, at its own numbers and around them; the other scenes do what they say."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_cars_stop_then_2_then_1_then_3_by_shortest_routes(scene, how):
     for car in ("car 1", "car 2", "car 3"):
         passes[car] = next(t for t, x in enumerate(paths[car]) if x in zebra)
         before = paths[car][: passes[car]]
-        assert any(a == b for a, b in zip(before, before[1:], strict=False)), "it stops before the zebra"
+        assert any(a == b for a, b in pairwise(before)), "it stops before the zebra"
         assert passes[car] >= crossed, "nobody is on the zebra before the pedestrian has left it"
     assert passes["car 2"] < passes["car 1"] < passes["car 3"]
     for i, agent in enumerate(game.agents):
