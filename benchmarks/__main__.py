@@ -1,7 +1,7 @@
 """All measurements, one after the other: `make bench`."""
 
-from benchmarks import crowd, peers, solvers, sweep
+from benchmarks import crowd, crowd_gap, peers, solvers, sweep
 
-for part in (solvers, peers, sweep, crowd):
+for part in (solvers, peers, sweep, crowd, crowd_gap):
     print(f"\n## {part.__name__}\n")
     part.main()

@@ -56,10 +56,10 @@ def crowd_on_map(agents: int, kinds: int | None = None, *, side: int = SIDE, wei
 class Sides:
     """One iteration, by the engine and by Numba."""
 
-    def __init__(self, agents: int) -> None:
-        game = crowd_on_map(agents)
+    def __init__(self, agents: int, kinds: int | None = None) -> None:
+        game = crowd_on_map(agents, kinds)
         self.game, self.agents = game, agents
-        self.layout = crowd_layout(game, (BETA,) * agents, "float32")
+        self.layout = crowd_layout(game, (BETA,) * len(game.members), "float32")
         model = self.layout.model
         iteration = jax.jit(lambda m, s: forward_backward.respond(m, "expected", HORIZON, s))
         start = perf_counter()
@@ -126,18 +126,16 @@ def against_numba(agents: int = 100, rounds: int = 5) -> None:
 
 
 def iteration_alone(agents: int) -> None:
-    """Seconds of one iteration of `qt.solve`, and this process's peak memory in MB."""
+    """Seconds of one iteration, and the peak memory in MB of a process that then begins a `qt.solve` of that crowd."""
     import quantal as qt
 
-    game = crowd_on_map(agents) if agents <= 1_000 else crowd_on_map(agents, kinds=10)
-    how = {"beta": BETA, "horizon": HORIZON, "dtype": "float32", "tol": 1e-30, "method": "picard"}
-    seconds = {}
-    for steps in (1, 3):
-        qt.solve(game, max_steps=steps, **how)
-        begin = perf_counter()
-        qt.solve(game, max_steps=steps, **how)
-        seconds[steps] = perf_counter() - begin
-    print((seconds[3] - seconds[1]) / 2, peak_memory())
+    with jax.enable_x64(False):
+        sides = Sides(agents, None if agents <= 1_000 else 10)
+        seconds = timed(sides.engine, repeats=2).fastest
+    game = sides.game
+    del sides
+    qt.solve(game, beta=BETA, horizon=HORIZON, dtype="float32", max_steps=1)
+    print(seconds, peak_memory())
 
 
 def growth(largest: int = 10_000) -> None:
