@@ -123,7 +123,7 @@ class Kind:
     @property
     def walls(self) -> np.ndarray:
         """Cells where this kind cannot be: booleans (n,)."""
-        return ~self.legal.any(axis=1)
+        return np.logical_not(self.legal.any(axis=1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,8 @@ from jaxtyping import Array, Float, Int
 
 from quantal.crowd_layout import Block, CrowdModel, Links, Movers, Shifts
 from quantal.logit import ValueRule
+
+T = TypeVar("T")
 
 UNROLLED = 8
 """Agents of a block that are added up one by one; more are multiplied as a matrix."""
@@ -175,15 +177,15 @@ def backward(
     horizon: int,
     field: Float[Array, "F t N"],
     own: Float[Array, "t g N"],
-    keep: Callable[[Choice, Array], object],
-) -> object:
+    keep: Callable[[Choice, Array], T],
+) -> T:
     """Run through the decisions from the last to the first; what `keep` makes of (choice, value) is stacked over time.
 
     `field` and `own` hold a time per decision, and one more if Psi(O^T) counts.
     """
     rewards, room = movers.rewards[agents.reward], margin(movers.moves)
 
-    def body(ahead: Array, now: tuple[Array, Array]) -> tuple[Array, object]:
+    def body(ahead: Array, now: tuple[Array, Array]) -> tuple[Array, T]:
         field, own = now
         choice, value = decide(movers, agents, rule, rewards, psi(model, movers, agents, field, own), ahead)
         return lax.dynamic_update_slice(ahead, value, (0, room)), keep(choice, value)
