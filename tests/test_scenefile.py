@@ -1,6 +1,7 @@
 """Scene files: what a good one becomes, and what is said of every bad one."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -346,13 +347,22 @@ def test_lines_are_right_with_a_drawing_that_begins_on_the_line_of_its_key():
         parse_scene(text)
 
 
+PAGE = Path(__file__).parent.parent / "docs" / "scenes.md"
+
+
+def test_the_scene_of_the_documentation_works():
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    scene = parse_scene(example, "corner.toml")
+    assert scene.agents == ("car", "ann")
+    solution = qt.solve(scene.game(), beta=scene.beta, horizon=scene.horizon)
+    assert solution.converged
+
+
 def test_every_key_of_the_schema_is_documented():
     # The reference promises to be complete.
-    from pathlib import Path
-
     from quantal.schema import Agent, Document, Ground, Mover
 
-    text = (Path(__file__).parent.parent / "docs" / "scenes.md").read_text()
+    text = PAGE.read_text()
     for table in (Agent, Document, Ground, Mover):
         for key in table.model_fields:
             assert f"`{key}`" in text, key
