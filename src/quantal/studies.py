@@ -16,7 +16,7 @@ from quantal.solve import solve
 ORDER = (1, 0, 2)
 """Cars, counted from 0, in the order in which the paper's drive."""
 CARS, PEDESTRIAN = (0, 1, 2), 3
-GENTLE: dict[str, Any] = {"method": "picard", "damping": 0.2, "max_steps": 2000}
+GENTLE: dict[str, Any] = {"method": "picard", "damping": 0.2, "max_steps": 5000}
 """How the study is solved: small steps stay near uniform play for long, so that neighbouring settings are comparable;
 acceleration jumps between equilibria."""
 
