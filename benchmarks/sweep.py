@@ -32,8 +32,8 @@ from quantal.layout import Model, model_of
 CASES = {
     "two agents, 31 x 31": (31, 2),
     "two agents, 32 x 32": (32, 2),
-    "three, 10 x 10": (10, 3),
-    "four, 4 x 4": (4, 4),
+    "three agents, 10 x 10": (10, 3),
+    "four agents, 4 x 4": (4, 4),
 }
 LARGEST = "two agents, 32 x 32"
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))

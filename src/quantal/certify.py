@@ -239,7 +239,7 @@ def value_slope(rule: ValueRule, beta: Array, q: Array, pi: Array, legal: Array)
 
 def _engine_q(model: Model, solution: Solution, time: int | None) -> stage.PerAgent:
     arrays = [solution.q[i] if time is None else solution.q[i][time] for i in range(model.number_of_agents)]
-    return tuple(jnp.asarray(from_public(np.nan_to_num(a), model.state_shape)) for a in arrays)
+    return tuple(jax.device_put(from_public(np.nan_to_num(a), model.state_shape)) for a in arrays)
 
 
 def _coupling(u: stage.Payoffs, beta: Array, policies: stage.PerAgent) -> list[list[Array | None]]:
@@ -290,7 +290,7 @@ def _chunks(model: Model):
 
 
 def _finite(model: Model, asked: Request, solution: Solution):
-    beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
+    beta, discount = jax.device_put(asked.beta), jax.device_put(asked.discount)
     ahead = tuple(jnp.broadcast_to(f, model.state_shape) for f in model.final_rewards)
     assert asked.horizon is not None
     residual, norm, error, slope = 0.0, 0.0, 0.0, 1.0
@@ -317,7 +317,7 @@ def _finite(model: Model, asked: Request, solution: Solution):
 
 
 def _stationary(model: Model, asked: Request, solution: Solution):
-    beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
+    beta, discount = jax.device_put(asked.beta), jax.device_put(asked.discount)
     q = _engine_q(model, solution, None)
     residual, through_values = _stationary_facts(model, asked.value, beta, discount, q)
     _, values = logit.read(asked.value, beta, q, model.legal)
@@ -350,7 +350,7 @@ def _push_tangent(
 
 def _stationary_radius(model: Model, asked: Request, q: stage.PerAgent) -> float | None:
     """Spectral radius of T' by Arnoldi iteration on Jacobian-vector products; None if it does not settle."""
-    beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
+    beta, discount = jax.device_put(asked.beta), jax.device_put(asked.discount)
     masks = [np.broadcast_to(np.asarray(m), qi.shape) for m, qi in zip(model.legal, q, strict=True)]
     sizes = [qi.size for qi in q]
     edges = np.cumsum([0, *sizes])
@@ -358,7 +358,7 @@ def _stationary_radius(model: Model, asked: Request, q: stage.PerAgent) -> float
     def apply(vector: np.ndarray) -> np.ndarray:
         pieces = [vector[a:b] for a, b in itertools.pairwise(edges)]
         tangent = tuple(
-            jnp.asarray(np.where(m, piece.reshape(m.shape), 0.0)) for piece, m in zip(pieces, masks, strict=True)
+            jax.device_put(np.where(m, piece.reshape(m.shape), 0.0)) for piece, m in zip(pieces, masks, strict=True)
         )
         moved = _push_tangent(model, asked.value, beta, discount, q, tangent)
         return np.concatenate([np.where(m, np.asarray(x), 0.0).ravel() for x, m in zip(moved, masks, strict=True)])

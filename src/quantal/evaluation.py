@@ -84,7 +84,7 @@ def check_solution(game: MarkovGame, solution: Solution) -> None:
 def policies_at(model: Model, policy: PerAgent, time: int | None = None) -> Policies:
     """Public policies (*states, A_i), or those of one decision time, in engine layout."""
     arrays = (policy[i] if time is None else policy[i][time] for i in range(len(policy)))
-    return tuple(jnp.asarray(from_public(array, model.state_shape)) for array in arrays)
+    return tuple(jax.device_put(from_public(array, model.state_shape)) for array in arrays)
 
 
 # ---------------------------------------------------------------------- finite horizon
@@ -410,7 +410,7 @@ def exploitability(game: MarkovGame, solution: Solution) -> Exploitability:
     """
     check_solution(game, solution)
     model = model_of(game)
-    discount = jnp.asarray(solution.parameters.discount)
+    discount = jax.device_put(np.asarray(solution.parameters.discount))
     if solution.parameters.horizon is None:
         return _stationary_gains(game, model, discount, solution)
     return _finite_gains(game, model, discount, solution, solution.parameters.horizon)

@@ -17,6 +17,7 @@ from quantal import games
 from quantal.game import MarkovGame
 from quantal.games.experiments import Experiment, selten_chmura_2008
 from quantal.games.pursuit import I1, I2, ONE_STEP
+from quantal.precision import compiled
 from quantal.rollout import Play, evaluate, simulate
 from quantal.solution import Branch, Solution, Status
 from quantal.solve import solve
@@ -307,7 +308,9 @@ def figure_3(
     tight: dict[float, list[Solution]] = {}
     for runs, tol in ((loose, LOOSE), (tight, TIGHT)):
         for alpha in alphas:
-            runs[alpha] = _damped(game, alpha, tol, sweeps, value)
+            # NumPy's arithmetic happens to keep symmetric play exactly symmetric, where nothing can repel it.
+            with compiled():
+                runs[alpha] = _damped(game, alpha, tol, sweeps, value)
             if progress is not None:
                 progress((len(loose) + len(tight)) / (2 * len(alphas)))
     traces = tuple(

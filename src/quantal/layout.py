@@ -104,10 +104,10 @@ def model_of(game: MarkovGame) -> Model:
     def lay(array: np.ndarray) -> Array:
         """Actions first; a coupled game's state axes are flattened on the way."""
         if game.product:
-            return jnp.asarray(actions_first(array, dims))
+            return jax.device_put(actions_first(array, dims))
         if array.shape[:dims] != (1,) * dims:
             array = np.broadcast_to(array, game.state_shape + array.shape[dims:])
-        return jnp.asarray(actions_first(array.reshape((-1, *array.shape[dims:])), 1))
+        return jax.device_put(actions_first(array.reshape((-1, *array.shape[dims:])), 1))
 
     return Model(
         rewards=tuple(lay(r) for r in game.rewards),
@@ -122,17 +122,17 @@ def _moves(game: MarkovGame) -> OwnMoves | JointMoves | DenseMoves:
     dynamics = game.dynamics
     if isinstance(dynamics, Independent):
         return OwnMoves(
-            successors=tuple(jnp.asarray(np.moveaxis(s, 0, -1)) for s in dynamics.successors),
+            successors=tuple(jax.device_put(np.moveaxis(s, 0, -1)) for s in dynamics.successors),
             probabilities=tuple(
-                None if p.shape[-1] == 1 else jnp.asarray(np.moveaxis(p, 0, -1)) for p in dynamics.probabilities
+                None if p.shape[-1] == 1 else jax.device_put(np.moveaxis(p, 0, -1)) for p in dynamics.probabilities
             ),
         )
     states, width = game.number_of_states, dynamics.successors.shape[-1]
     successors = dynamics.successors.reshape(states, *game.action_counts, width)
     probabilities = dynamics.probabilities.reshape(successors.shape)
-    if width >= DENSE_FILL * states and states > 1:
+    if width >= DENSE_FILL * states:
         if width == states and (successors == np.arange(states)).all():  # packed from a full matrix: nothing to scatter
-            return DenseMoves(jnp.asarray(actions_first(probabilities, 1).swapaxes(-1, -2)))
+            return DenseMoves(jax.device_put(actions_first(probabilities, 1).swapaxes(-1, -2)))
         dense = np.zeros((*game.action_counts, states, states))
         joint = np.indices((*game.action_counts, states, width), sparse=True)[:-1]
         np.add.at(
@@ -140,8 +140,8 @@ def _moves(game: MarkovGame) -> OwnMoves | JointMoves | DenseMoves:
             (*joint, actions_first(successors, 1).swapaxes(-1, -2)),
             actions_first(probabilities, 1).swapaxes(-1, -2),
         )
-        return DenseMoves(jnp.asarray(dense))
-    return JointMoves(jnp.asarray(actions_first(successors, 1)), jnp.asarray(actions_first(probabilities, 1)))
+        return DenseMoves(jax.device_put(dense))
+    return JointMoves(jax.device_put(actions_first(successors, 1)), jax.device_put(actions_first(probabilities, 1)))
 
 
 def to_public(array: np.ndarray, state_shape: Sequence[int], leading: int = 0) -> np.ndarray:

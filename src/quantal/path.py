@@ -7,10 +7,11 @@ ones' equilibria); there every stage game follows its own branch from one beta t
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from quantal import request
@@ -23,6 +24,7 @@ from quantal.request import Request
 from quantal.solution import Branch, PerAgent, Solution, Status
 from quantal.solve import DISTINCT, distance, solve_many, stationary_solution, traceable
 from quantal.solvers import continuation, stationary
+from quantal.solvers.continuation import Crossing
 
 
 @dataclass(frozen=True)
@@ -163,52 +165,51 @@ def _branch(
         )
     top = float(levels[-1])
     scale = top if top > 0 else 1.0
-    beta = jnp.full(game.number_of_agents, scale)
-    curve = stationary.StationaryCurve(model, beta, jnp.asarray(asked.discount), asked.value)
+    beta = jax.device_put(np.full(game.number_of_agents, scale))
+    curve = stationary.StationaryCurve(model, beta, jax.device_put(asked.discount), asked.value)
     targets = levels / scale
     followed = continuation.follow(curve, stationary.origin(curve), targets, progress)
+    crossings = sorted(followed.crossings, key=lambda c: c.order)
+    met = {c.target for c in crossings}
+    # Where the branch was lost before it got to a level: say so, with the last point reached.
+    end = followed.points[-1][1] if followed.points else np.asarray(stationary.origin(curve).y)
+    crossings += [Crossing(k, end, np.inf) for k in range(levels.size) if k not in met]
+    found = stationary.read_points(curve, [c.y for c in crossings], [levels[c.target] / scale for c in crossings])
+    settings = _settings(game, asked, levels)
     passes: list[list[Solution]] = [[] for _ in levels]
-    for crossing in sorted(followed.crossings, key=lambda c: c.order):
-        level = float(levels[crossing.target])
-        solution = _at(game, model, asked, curve, crossing.y, level, scale)
+    for crossing, point in zip(crossings, found, strict=True):
+        lost = crossing.order == np.inf
+        here, unique = settings[crossing.target]
+        solution = stationary_solution(game, model, here, point, unique=unique, traced=not lost, lost=lost, notes=[])
+        if lost:
+            solution = replace(solution, status=Status.LOST, branch=Branch.UNLABELLED)
         known = passes[crossing.target]
         if all(distance(solution, other) > DISTINCT for other in known):
             known.append(solution)
-    for k, level in enumerate(levels):
-        if not passes[k]:  # the branch was lost before it got here: say so, with the last point reached
-            y = followed.points[-1][1] if followed.points else np.asarray(stationary.origin(curve).y)
-            passes[k].append(_at(game, model, asked, curve, y, float(level), scale, lost=True))
 
-    def play(y: np.ndarray) -> PerAgent:
-        return PerAgent(
-            game.agents, tuple(to_public(np.asarray(p), game.state_shape) for p in curve.policies(jnp.asarray(y)))
-        )
+    def play(points: list[tuple[float, np.ndarray]]) -> list[PerAgent]:
+        read = stationary.read_points(curve, [y for _, y in points], [t for t, _ in points])
+        policies = [[to_public(np.asarray(p), game.state_shape) for p in each.policies] for each in read]
+        return [PerAgent(game.agents, tuple(own)) for own in policies]
 
+    folds = zip(followed.folds, play(followed.folds), strict=True)
+    points = zip(followed.points, play(followed.points), strict=True)
     return Path(
         betas=tuple(map(float, levels)),
         solutions=tuple(p[0] for p in passes),
         passes=tuple(tuple(p) for p in passes),
-        folds=tuple(Fold(t * scale, play(y)) for t, y in followed.folds),
+        folds=tuple(Fold(t * scale, policy) for (t, _), policy in folds),
         bifurcations=tuple(Bifurcation(t * scale) for t in followed.bifurcations),
-        curve=tuple((t * scale, play(y)) for t, y in followed.points),
+        curve=tuple((t * scale, policy) for (t, _), policy in points),
         complete=followed.complete,
     )
 
 
-def _at(
-    game: MarkovGame,
-    model: Model,
-    asked: Request,
-    curve: stationary.StationaryCurve,
-    y: np.ndarray,
-    level: float,
-    scale: float,
-    *,
-    lost: bool = False,
-) -> Solution:
-    """Make the record of a point of the branch."""
-    here = replace(asked, beta=np.full(game.number_of_agents, level))
-    found = stationary.read_point(curve, jnp.asarray(y), jnp.asarray([level / scale]))
-    unique = proved_unique(game, here)
-    solution = stationary_solution(game, model, here, found, unique=unique, traced=not lost, lost=lost, notes=[])
-    return replace(solution, status=Status.LOST, branch=Branch.UNLABELLED) if lost else solution
+def _settings(game: MarkovGame, asked: Request, levels: np.ndarray) -> list[tuple[Request, bool]]:
+    """What is asked for at each level, increasing, and whether it is proved to have one equilibrium.
+
+    The bound behind the proof grows with beta, so the proof holds up to some level.
+    """
+    here = [replace(asked, beta=np.full(game.number_of_agents, level)) for level in levels]
+    proved = bisect.bisect_left(here, True, key=lambda each: not proved_unique(game, each))
+    return [(each, k < proved) for k, each in enumerate(here)]

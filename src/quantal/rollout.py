@@ -342,7 +342,7 @@ def evaluate(
     how = check_play(play)
     length = _steps(solution, steps)
     model = model_of(game)
-    mass = jnp.asarray(start_distribution(game, start).reshape(model.state_shape))
+    mass = jax.device_put(start_distribution(game, start).reshape(model.state_shape))
     if length is None:
         score, visits, error = _endless(game, model, solution, how, np.asarray(mass))
     else:
@@ -482,5 +482,5 @@ def _policies(model: Model, solution: Solution, play: Play, time: int | None) ->
     for i in range(model.number_of_agents):
         policy = solution.policy[i] if time is None else solution.policy[i][time]
         policy = most_probable(policy) if play == "most_probable" else policy
-        played.append(jnp.asarray(from_public(policy, model.state_shape)))
+        played.append(jax.device_put(from_public(policy, model.state_shape)))
     return tuple(played)

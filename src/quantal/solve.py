@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from quantal import request, stage
@@ -240,8 +240,10 @@ def _stage_logits(model: Model, asked: Request, start: Solution | None) -> Calla
         for i, mask in enumerate(model.legal):
             q = start.q[i] if start.horizon is None else start.q[i][time]
             flat = from_public(np.nan_to_num(q), model.state_shape).reshape(mask.shape[0], -1)
-            legal = jnp.broadcast_to(mask, (mask.shape[0], *model.state_shape)).reshape(-1, states)
-            logits.append(np.asarray(stage.centre(jnp.asarray(start.parameters.beta[i] * flat), legal)))
+            legal = np.broadcast_to(mask, (mask.shape[0], *model.state_shape)).reshape(-1, states)
+            logits.append(
+                np.asarray(stage.centre(jax.device_put(start.parameters.beta[i] * flat), jax.device_put(legal)))
+            )
         return tuple(logits)
 
     return at
@@ -330,12 +332,12 @@ def _assemble(
 
 
 def _uniform_q(model: Model) -> stage.PerAgent:
-    return tuple(jnp.zeros((mask.shape[0], *model.state_shape)) for mask in model.legal)
+    return tuple(jax.device_put(np.zeros((mask.shape[0], *model.state_shape))) for mask in model.legal)
 
 
 def _engine_q(model: Model, start: Solution) -> stage.PerAgent:
     return tuple(
-        jnp.asarray(from_public(np.nan_to_num(start.q[i]), model.state_shape)) for i in range(model.number_of_agents)
+        jax.device_put(from_public(np.nan_to_num(start.q[i]), model.state_shape)) for i in range(model.number_of_agents)
     )
 
 
@@ -353,7 +355,7 @@ def _stationary(
     focal: int,
     progress: Progress | None,
 ) -> Solution:
-    beta, discount = jnp.asarray(asked.beta), jnp.asarray(asked.discount)
+    beta, discount = jax.device_put(asked.beta), jax.device_put(asked.discount)
     q = _uniform_q(model) if start is None else start
     unique = proved_unique(game, asked)
     curve = stationary.StationaryCurve(model, beta, discount, asked.value)
@@ -377,7 +379,7 @@ def _stationary(
     if asked.method == "picard":
         found = plain(0, asked.max_steps, asked.tol)
     elif asked.method == "newton":
-        found = stationary.newton(curve, curve.guess(q, jnp.ones(())))
+        found = stationary.newton(curve, curve.guess(q, 1.0))
     elif asked.method == "continuation" or (not unique and traceable(model)):
         found = stationary.follow(curve, progress)
         traced, lost = bool(found.arrived), not bool(found.arrived)
@@ -389,7 +391,7 @@ def _stationary(
                 "method='continuation' traces it"
             )
         elif float(found.residual.max()) > asked.tol and traceable(model):
-            found = stationary.newton(curve, curve.guess(found.q, jnp.ones(())))
+            found = stationary.newton(curve, curve.guess(found.q, 1.0))
     return stationary_solution(game, model, asked, found, unique=unique, traced=traced, lost=lost, notes=notes)
 
 
@@ -585,7 +587,9 @@ def _from_random_play(game: MarkovGame, model: Model, asked: Request, random: np
     if asked.horizon is not None or (asked.discount == 0).all():
         return _finite(game, model, asked, None, None, logits=logits)
     beta = np.maximum(asked.beta, 1e-12)
-    q = tuple(jnp.asarray(z.reshape(z.shape[0], *model.state_shape) / b) for z, b in zip(logits(0), beta, strict=True))
+    q = tuple(
+        jax.device_put(z.reshape(z.shape[0], *model.state_shape) / b) for z, b in zip(logits(0), beta, strict=True)
+    )
     return _stationary(game, model, asked, q, 0, None)
 
 

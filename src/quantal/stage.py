@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -35,8 +36,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from quantal import arclength
 from quantal.arclength import Linearised
+from quantal.interpret import numpy_twin
 from quantal.iterate import fixed_point, gap
-from quantal.precision import quick_jit
+from quantal.precision import compiled, one_blas_thread, quick_jit
 
 Payoffs = tuple[Float[Array, "..."], ...]
 PerAgent = tuple[Float[Array, "_ *s"], ...]
@@ -189,6 +191,39 @@ def solve_small(
     return jnp.moveaxis(x, 0, -1), sign
 
 
+def _solve_with_sign_on_host(matrix: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`solve_with_sign` in NumPy: small matrices are eliminated in step over the batch, large ones left to LAPACK."""
+    n = matrix.shape[-1]
+    if n > ELIMINATED:
+        try:
+            with one_blas_thread():
+                x, sign = np.linalg.solve(matrix, right), np.asarray(np.linalg.slogdet(matrix).sign)
+        except np.linalg.LinAlgError:
+            x, sign = np.full_like(right, np.inf), np.zeros(matrix.shape[:-2])
+        if np.abs(x).max(initial=0) * SINGULAR <= np.abs(right).max(initial=0):
+            return x, sign
+    system = np.concatenate([matrix, right], axis=-1).reshape(-1, n, n + right.shape[-1])
+    rows = np.arange(system.shape[0])
+    odd = np.zeros(system.shape[0], dtype=bool)
+    for k in range(n):
+        best = k + np.abs(system[:, k:, k]).argmax(axis=1)
+        system[rows, k], system[rows, best] = system[rows, best], system[rows, k]
+        odd ^= best != k
+        pivot = system[:, k, k]
+        ratio = system[:, k + 1 :, k] / np.where(pivot == 0, 1.0, pivot)[:, None]
+        system[:, k + 1 :, k + 1 :] -= ratio[:, :, None] * system[:, None, k, k + 1 :]
+    diagonal = np.diagonal(system[..., :n], axis1=1, axis2=2)
+    least = SINGULAR * np.abs(diagonal).max(axis=1, keepdims=True)
+    guarded = np.where(np.abs(diagonal) < least, np.where(diagonal < 0, -least, least), diagonal)
+    x = system[..., n:]
+    for k in reversed(range(n)):
+        x[:, k] /= guarded[:, k, None]
+        x[:, :k] -= system[:, :k, k, None] * x[:, None, k]
+    sign = np.sign(guarded).prod(axis=1) * np.where(odd, -1.0, 1.0)
+    return x.reshape(right.shape), sign.reshape(matrix.shape[:-2])
+
+
+@numpy_twin(_solve_with_sign_on_host)
 def solve_with_sign(
     matrix: Float[Array, "*batch N N"], right: Float[Array, "*batch N K"]
 ) -> tuple[Float[Array, "*batch N K"], Float[Array, "*batch"]]:
@@ -198,14 +233,15 @@ def solve_with_sign(
     the correction is then zero and not NaN.
     """
     lu, pivots, permutation = lax.linalg.lu(matrix)
-    diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
+    eye = np.eye(lu.shape[-1])
+    diagonal = (lu * eye).sum(axis=-1)
     least = SINGULAR * jnp.abs(diagonal).max(axis=-1, keepdims=True)
     guarded = jnp.where(jnp.abs(diagonal) < least, jnp.where(diagonal < 0, -least, least), diagonal)
-    lu = lu + jnp.eye(lu.shape[-1]) * (guarded - diagonal)[..., None, :]
+    lu = lu + eye * (guarded - diagonal)[..., None, :]
     b = jnp.take_along_axis(right, permutation[..., None], axis=-2)
     b = lax.linalg.triangular_solve(lu, b, left_side=True, lower=True, unit_diagonal=True)
     x = lax.linalg.triangular_solve(lu, b, left_side=True, lower=False)
-    swaps = (pivots != jnp.arange(pivots.shape[-1])).sum(axis=-1)
+    swaps = (pivots != np.arange(pivots.shape[-1])).sum(axis=-1)
     return x, jnp.prod(jnp.sign(guarded), axis=-1) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
 
 
@@ -254,8 +290,11 @@ def contraction_bound(u: Payoffs, beta: Float[Array, "M"], legal: Legal) -> Floa
     )
     # Collatz and Wielandt: any positive vector w bounds the radius by max (Gw)_i / w_i; power iteration picks w.
 
+    # The shift keeps two agents' weights from alternating for ever.
+    shift = 0.5 * matrix.sum(axis=1).max(axis=0)
+
     def improve(_, w: Array) -> Array:
-        w = (matrix * w[None]).sum(axis=1) + 1e-3 * w
+        w = (matrix * w[None]).sum(axis=1) + shift * w
         return w / jnp.maximum(w.max(axis=0), 1e-300) + 1e-9
 
     w = lax.fori_loop(0, 30, improve, jnp.ones((agents, states)))
@@ -326,12 +365,16 @@ STEEP = 4.0
 """From this change of logits on, by the others' play, Q is read off the logits: see `q_of`."""
 SINGULAR = 1e-15
 """Pivots below this share of the largest are rounding."""
+ELIMINATED = 24
+"""Up to this size, NumPy steps over a batch of matrices beat LAPACK calls for each."""
 CLOSE = 1e-7
 """A last correction of Newton's method below this has converged."""
 SQUARED = 1e-8
 """After a correction this small the next would be its square, below rounding."""
 BLOCK = 96
 """States followed together; see `_in_blocks`."""
+FEW_BLOCKS = 2
+"""For more blocks than this compiling pays at once."""
 
 
 def residual(u: Payoffs, beta: Float[Array, "M"], z: PerAgent, legal: Legal) -> Float[Array, " S"]:
@@ -343,6 +386,9 @@ def residual(u: Payoffs, beta: Float[Array, "M"], z: PerAgent, legal: Legal) -> 
 def respond(u: Payoffs, beta: Float[Array, "M"], q: PerAgent, legal: Legal) -> PerAgent:
     """U(Q) = E_{softmax(beta Q_-i)}[u_i]: the paper's map at one stage, equation (8)."""
     return expected_payoffs(u, policies_of(tuple(b * qi for b, qi in zip(beta, q, strict=True)), legal))
+
+
+_residual = quick_jit(residual)
 
 
 def logits_of(q: PerAgent, beta: Float[Array, "M"], legal: Legal) -> PerAgent:
@@ -421,7 +467,6 @@ def _newton(
     legal: Legal,
     index: Int[Array, " n"],
     z: tuple[Float[Array, "..."], ...],
-    tol: Array | float,
     most: int,
 ):
     """Newton's method, at most two logits per step, until the corrections no longer shrink; also how far it moved."""
@@ -443,9 +488,7 @@ def _newton(
         return jnp.where(good, moved, y), jnp.where(good, new, jnp.inf), size, count + 1
 
     start = y
-    # Nothing to do where the start solves the game already (interpolated starts often do).
-    size = jnp.where(residual(u, beta, z, legal) <= tol, 0.0, jnp.inf)
-    y, size, _, count = lax.while_loop(running, body, (y, size, jnp.inf * one, jnp.int32(0)))
+    y, size, _, count = lax.while_loop(running, body, (y, jnp.inf * one, jnp.inf * one, jnp.int32(0)))
     moved = curve.size(y - start, curve.metric(y))
     return split(y, curve.counts), size <= CLOSE, moved, count
 
@@ -482,7 +525,7 @@ def solve_stage(
     """
     counts = tuple(mask.shape[0] for mask in legal)
     states = u[0].shape[-1]
-    z = tuple(jnp.zeros((n, states)) for n in counts) if z is None else z
+    z = tuple(jax.device_put(np.zeros((n, states))) for n in counts) if z is None else z
     if near is None:
         unique, bound = (np.array(x) for x in _survey(u, beta, legal))
     else:  # the branch is being followed: whether it is the only one was asked at no other beta either
@@ -493,11 +536,19 @@ def solve_stage(
     settled = np.zeros(states, dtype=bool)
 
     if near is not None:
-        everyone = np.arange(states)
-        found, close, moved, count = _newton(u, beta, legal, everyone, near, tol, most=NEAR_ITERATIONS)
-        _scatter(answer, everyone, found)
-        traced = settled = np.array(close) & (np.array(moved) <= arclength.FIRST_CORRECTION)
-        steps += int(count)
+        guess = [np.asarray(x) for x in near]
+        answer = [g.copy() for g in guess]
+        # Interpolated starts often solve the game already; with room for the rounding of what is read off them.
+        traced = np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol
+        for rows, found, close, moved, count in _in_blocks(
+            lambda index: _newton(u, beta, legal, index, tuple(g[:, index] for g in guess), most=NEAR_ITERATIONS),
+            ~traced,
+            bound,
+        ):
+            _scatter(answer, rows, found)
+            traced[rows] = (np.asarray(close) & (np.asarray(moved) <= arclength.FIRST_CORRECTION))[: rows.size]
+            steps += int(count)
+        settled = traced.copy()
     if how.method == "picard" or (how.method == "auto" and near is None):
         most = how.max_steps if how.method == "picard" else AUTO_SWEEPS
         # What is reported is the response to where the iteration stops: its residual may be larger by the map's slope.
@@ -509,9 +560,7 @@ def solve_stage(
         answer = [np.array(x) for x in found]
     if how.method == "newton":
         for rows, found, _, _, count in _in_blocks(
-            lambda index: _newton(
-                u, beta, legal, index, tuple(a[:, index] for a in answer), tol, most=NEWTON_ITERATIONS
-            ),
+            lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer), most=NEWTON_ITERATIONS),
             ~settled,
             bound,
         ):
@@ -541,7 +590,8 @@ def _in_blocks(task: Callable, wanted: np.ndarray, hardness: np.ndarray) -> Iter
     block = min(BLOCK, wanted.size)
     parts = [rows[first : first + block] for first in range(0, rows.size, block)]
     # All are under way before the first is waited for. The last one is filled up with repetitions.
-    pending = [(part, *task(np.resize(part, block))) for part in parts]
+    with compiled() if len(parts) > FEW_BLOCKS else nullcontext():
+        pending = [(part, *task(np.resize(part, block))) for part in parts]
     yield from pending
 
 

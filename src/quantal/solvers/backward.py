@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -115,7 +116,8 @@ def solve(
         Logits [A_i, S] near the branch that is being followed over several betas.
     """
     states = model.number_of_states
-    values = tuple(jnp.broadcast_to(f, model.state_shape).reshape(model.state_shape) for f in model.final_rewards)
+    values = tuple(jax.device_put(np.broadcast_to(f, model.state_shape)) for f in model.final_rewards)
+    precision, patience = jax.device_put(beta), jax.device_put(discount)
     size = chunk_size(model)
     for time in reversed(range(horizon)):
         pieces = []
@@ -124,15 +126,15 @@ def solve(
             first = min(first, states - size)
             index = np.arange(first, first + size)
             z, near = (
-                None if given is None else tuple(jnp.asarray(a[:, index]) for a in given(time))
+                None if given is None else tuple(jax.device_put(a[:, index]) for a in given(time))
                 for given in (start, guess)
             )
-            u, legal = _stage_games(model, jnp.asarray(discount), values, jnp.asarray(index))
-            answer = stage.solve_stage(u, jnp.asarray(beta), legal, how, tol, z, near)
-            read = _read(u, jnp.asarray(beta), legal, tuple(map(jnp.asarray, answer.z)), rule)
+            u, legal = _stage_games(model, patience, values, jax.device_put(index))
+            answer = stage.solve_stage(u, precision, legal, how, tol, z, near)
+            read = _read(u, precision, legal, tuple(map(jax.device_put, answer.z)), rule)
             pieces.append((first, answer, read))
         record = _join(time, pieces, states)
-        values = tuple(jnp.asarray(v).reshape(model.state_shape) for v in record.value)
+        values = tuple(jax.device_put(v.reshape(model.state_shape)) for v in record.value)
         yield record
 
 

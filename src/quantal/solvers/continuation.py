@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -27,6 +29,10 @@ POINTS = 20_000
 ITERATIONS = 200
 """Newton iterations that one point may take."""
 POLISH = 12
+CHUNK = 20
+"""Targets polished in one call: one shape, one program."""
+LANES = 2e6
+"""Targets are polished side by side as far as their matrices together have about so many entries."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,16 @@ class Crossing:
     target: int
     y: np.ndarray
     order: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A crossing about to be polished: a guess, and where to follow the branch from (None: nowhere) if that fails."""
+
+    target: int
+    guess: Any
+    order: float
+    track: Track | None
 
 
 @dataclass
@@ -50,7 +66,9 @@ class Followed:
     points: list[tuple[float, Any]] = field(default_factory=list)
     """(t, y) of every accepted point: enough to draw the branch."""
     complete: bool = False
-    """Whether the largest target was passed."""
+    """Whether the largest target was passed, and no crossing on the way was lost."""
+    waiting: list[Waiting] = field(default_factory=list)
+    """Crossings to be polished."""
 
 
 @quick_jit
@@ -67,13 +85,13 @@ class Polished(NamedTuple):
     orientation: Array
 
 
-@quick_jit
-def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Polished:
+def _newton(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Polished:
     """Newton's method at fixed t."""
 
     def running(carry: Any):
         _, size, last, _, count = carry
-        return (size > 1e-14) & ~((size < 1e-10) & (size > 0.3 * last)) & (count < POLISH)
+        # Newton's method squares a correction: after one below 1e-8 the next is rounding.
+        return (size > 1e-8) & ~((size < 1e-6) & (size > 0.3 * last)) & (count < POLISH)
 
     def body(carry: Any):
         y, size, _, _, count = carry
@@ -88,6 +106,14 @@ def _polish(curve: Any, guess: Float[Array, "N 1"], t: Float[Array, " 1"]) -> Po
     y, size, _, orientation, _ = lax.while_loop(running, body, (guess, inf, inf, jnp.ones(()), jnp.int32(0)))
     far = jnp.maximum(curve.size(y - guess, curve.metric(y)), curve.size(y - guess, curve.metric(guess)))[0]
     return Polished(y, (size < 1e-8) & (far < arclength.STRIDE), orientation)
+
+
+_polish = quick_jit(_newton)
+
+
+@partial(quick_jit, static_argnames="lanes")
+def _polish_many(curve: Any, guesses: Float[Array, "K N 1"], t: Float[Array, "K 1"], lanes: int) -> Polished:
+    return lax.map(lambda target: _newton(curve, *target), (guesses, t), batch_size=lanes)
 
 
 @quick_jit
@@ -126,7 +152,7 @@ def follow(
         Called with the largest t reached so far, as a share of the last target.
     """
     found = Followed()
-    end = jnp.asarray(targets[-1:])
+    end = jax.device_put(targets[-1:])
     track = _next_point(curve, start, end)
     if bool(track.failed[0]):
         return found
@@ -138,11 +164,12 @@ def follow(
         previous = track
         track = _next_point(curve, track, end)
         if bool(track.failed[0]):
-            return found
+            break
         here = _host(track.last)
         found.points.append((float(here.t[0]), here.y))
-        for piece in _monotone_pieces(curve, before, here, found):
-            _cross(curve, piece, targets, found, number, previous)
+        pieces = list(_monotone_pieces(curve, before, here, found))
+        for half, piece in enumerate(pieces):
+            _cross(curve, piece, targets, found, number + half / len(pieces), 1 / len(pieces), previous)
         if _branched(before, here):
             found.bifurcations.append(_locate_bifurcation(curve, before, here))
         before = here
@@ -151,7 +178,29 @@ def follow(
         if bool(track.arrived[0]):
             break
     found.complete = bool(track.arrived[0]) or last <= float(before.t[0])
+    _polish_waiting(curve, targets, found)
     return found
+
+
+def _polish_waiting(curve: Any, targets: np.ndarray, found: Followed) -> None:
+    """Newton's method for all guesses at once; where it fails the branch is followed there in small steps."""
+    lanes = int(min(CHUNK, max(1.0, LANES / curve.unknowns**2)))
+    for first in range(0, len(found.waiting), CHUNK):
+        some = found.waiting[first : first + CHUNK]
+        guesses = np.stack([w.guess for w in some])
+        t = targets[[w.target for w in some]][:, None]
+        filled = np.resize(np.arange(len(some)), CHUNK)  # one shape
+        polished = _polish_many(curve, guesses[filled], t[filled], lanes)
+        ys, good = np.asarray(polished.y), np.asarray(polished.good)
+        for w, y, fine in zip(some, ys[: len(some)], good[: len(some)], strict=True):
+            if fine:
+                found.crossings.append(Crossing(w.target, y, w.order))
+                continue
+            landed = None if w.track is None else _land(curve, w.track, targets[w.target : w.target + 1])
+            if landed is not None and bool(landed.arrived[0]):
+                found.crossings.append(Crossing(w.target, np.asarray(landed.last.y), w.order))
+            else:
+                found.complete = False  # a later pass must not be taken for this one in silence
 
 
 def _host(point: Point) -> Point:
@@ -170,7 +219,7 @@ def _branched(a: Point, b: Point) -> bool:
 
 def _component(curve: Any, a: Point, b: Point) -> int:
     """The component that moves most between two points, as play counts it."""
-    weights = np.sqrt(np.asarray(curve.metric(jnp.asarray(b.y))))
+    weights = np.sqrt(np.asarray(curve.metric(jax.device_put(b.y))))
     return int(np.argmax(np.abs(weights * (b.y - a.y))[:, 0]))
 
 
@@ -242,7 +291,7 @@ def _locate_bifurcation(curve: Any, a: Point, b: Point) -> float:
         if monotone:
             t = np.array([level])
             share = (level - float(a.t[0])) / float(b.t[0] - a.t[0])
-            orientation = float(_polish(curve, jnp.asarray(_hermite(a, b, share)), jnp.asarray(t)).orientation)
+            orientation = float(_polish(curve, jax.device_put(_hermite(a, b, share)), jax.device_put(t)).orientation)
             forward = float(a.forward[0])
         else:
             y, t0 = _between(a, b, k, level)
@@ -262,23 +311,24 @@ def _land(curve: Any, track: Track, end: Float[Array, " 1"]) -> Track:
     return arclength.advance(curve, small, end, iterations=10 * ITERATIONS)[0]
 
 
-def _cross(curve: Any, piece: Piece, targets: np.ndarray, found: Followed, number: int, track: Track) -> None:
-    """Polish every target that lies on a piece (its end belongs to it, its start does not)."""
+def _cross(
+    curve: Any, piece: Piece, targets: np.ndarray, found: Followed, order: float, length: float, track: Track
+) -> None:
+    """Note every target that lies on a piece (its end belongs to it, its start does not).
+
+    The piece's place in the order of arclength begins at `order` and is `length` long.
+    """
     a, b = piece.a, piece.b
     start, end = float(a.t[0]), float(b.t[0])
     if start == end:
         return
     share = (targets - start) / (end - start)
     for k in np.flatnonzero((share > 0) & (share <= 1)):
-        s, t = float(share[k]), jnp.asarray(targets[k : k + 1])
-        guess = _hermite(a, b, s) if piece.folded < 0 else _near_fold(curve, piece, float(targets[k]))
-        polished = _polish(curve, jnp.asarray(guess), t)
-        y, good = polished.y, bool(polished.good)
-        if not good and piece.folded < 0:
-            landed = _land(curve, track, t)
-            y, good = landed.last.y, bool(landed.arrived[0])
-        if good:
-            found.crossings.append(Crossing(int(k), np.asarray(y), number + s))
+        s = float(share[k])
+        if piece.folded < 0:
+            found.waiting.append(Waiting(int(k), _hermite(a, b, s), order + s * length, track))
+        else:
+            found.waiting.append(Waiting(int(k), _near_fold(curve, piece, float(targets[k])), order + s * length, None))
 
 
 def _hermite(a: Point, b: Point, s: float) -> Any:

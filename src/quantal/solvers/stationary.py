@@ -43,6 +43,8 @@ DENSE_VALUES = 1_600
 """Up to this many unknowns M S the value system is factorised, if the moves are dense."""
 GMRES_RESTART = 40
 GMRES_CYCLES = 8
+READ_TOGETHER = 20
+"""Points of a branch that are read in one call."""
 TRACE_ITERATIONS = 20_000
 NEWTON_ITERATIONS = 60
 FIRST_BATCH = 400
@@ -68,10 +70,14 @@ class StationaryCurve:
         return sum(self.model.action_counts)
 
     @property
+    def unknowns(self) -> int:
+        """Values in the one system that couples the states."""
+        return self.model.number_of_agents * self.model.number_of_states
+
+    @property
     def factorised(self) -> bool:
         """Whether the value system is solved directly."""
-        unknowns = self.model.number_of_agents * self.model.number_of_states
-        return isinstance(self.model.moves, DenseMoves) and unknowns <= DENSE_VALUES
+        return isinstance(self.model.moves, DenseMoves) and self.unknowns <= DENSE_VALUES
 
     def pack(self, z: stage.PerAgent, v: tuple[Array, ...]) -> Float[Array, "N 1"]:
         """Flatten logits [A_i, *states] and values [*states]."""
@@ -281,11 +287,7 @@ class StationaryCurve:
             for zi, gi, b, spread, mask in zip(z, g, self.beta, spreads, self.model.legal, strict=True)
         )
 
-    def policies(self, y: Float[Array, "N 1"]) -> stage.PerAgent:
-        """pi_i [A_i, *states] at a point."""
-        return stage.policies_of(self.unpack(y)[0], self.model.legal)
-
-    def guess(self, q: stage.PerAgent, t: Float[Array, ""]) -> Float[Array, "N 1"]:
+    def guess(self, q: stage.PerAgent, t: Float[Array, ""] | float) -> Float[Array, "N 1"]:
         """Pack the point that Q-values describe."""
         legal = self.model.legal
         z, v = [], []
@@ -390,15 +392,36 @@ def _natural(curve: StationaryCurve, y: Array, t: Array, most: int, tight: float
     return y, count
 
 
-@quick_jit
-def read_point(curve: StationaryCurve, y: Array, t: Array) -> Found:
-    """Q-values and residual of a point of the curve, at beta = t times the curve's."""
+def _read(curve: StationaryCurve, y: Array, t: Array) -> Found:
     q = curve.q_values(y, t[0])
     beta = t[0] * curve.beta
     residual = residual_of(curve.model, curve.rule, beta, curve.discount, q)
     policies, values = logit.read(curve.rule, beta, q, curve.model.legal)
     none = jnp.int32(0)
     return Found(q, policies, values, residual, none, jnp.zeros(0), jnp.bool_(True), none, none, y)
+
+
+@quick_jit
+def read_point(curve: StationaryCurve, y: Array, t: Array) -> Found:
+    """Q-values and residual of a point of the curve, at beta = t times the curve's."""
+    return _read(curve, y, t)
+
+
+@quick_jit
+def _read_points(curve: StationaryCurve, y: Array, t: Array) -> Found:
+    return lax.map(lambda point: _read(curve, *point), (y, t))
+
+
+def read_points(curve: StationaryCurve, ys: list[np.ndarray], ts: list[float]) -> list[Found]:
+    """`read_point` for many points, on the host."""
+    found: list[Found] = []
+    for first in range(0, len(ys), READ_TOGETHER):
+        some = ys[first : first + READ_TOGETHER]
+        filled = np.resize(np.arange(len(some)), READ_TOGETHER)  # one shape, one program
+        t = np.asarray(ts[first : first + READ_TOGETHER])[:, None]
+        read = jax.tree.map(np.asarray, _read_points(curve, np.stack(some)[filled], t[filled]))
+        found += [jax.tree.map(lambda a, k=k: a[k], read) for k in range(len(some))]
+    return found
 
 
 def newton(curve: StationaryCurve, y: Array) -> Found:
