@@ -149,9 +149,9 @@ def bounds(game: CrowdGame, beta: np.ndarray, horizon: int, rule: ValueRule) -> 
     why = "" if rule == "expected" else f"it is about the expected rule, this is the {rule} rule"
     factor = contraction(game, beta, horizon, rule)
     return (
-        Bound(names[0], "2 L T", size, float(paper), not why and size <= paper, why),
-        Bound(names[1], "2 L T", size, float(better), not why and (size < better or size == 0), why),
-        Bound(names[2], "contraction factor", factor, 1.0, factor < 1 - 1e-12),
+        Bound(names[0], "2 L T", size, float(paper), bool(not why and size <= paper), why),
+        Bound(names[1], "2 L T", size, float(better), bool(not why and (size < better or size == 0)), why),
+        Bound(names[2], "contraction factor", factor, 1.0, bool(factor < 1 - 1e-12)),
     )
 
 

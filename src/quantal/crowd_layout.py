@@ -12,11 +12,11 @@ A `CrowdModel` holds no labels, so games that differ in names share compiled cod
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -24,6 +24,11 @@ from quantal.crowd import CrowdGame, Interaction, Kind, felt
 
 BLOCK_CELLS = 8192
 """Cells times agents in a block, about: rows stay in the cache, and a scan's steps are worth their overhead."""
+ACCELERATOR_CELLS = 2**21
+"""The same on a GPU, where there are a hundred thousand threads to keep busy."""
+LANE_BLOCKS = 8
+"""A kind of so many blocks is laid out in lanes, one per processor, that are worked on side by side."""
+MOST_LANES = 4
 BUSY = 4
 """Up to this many times more predecessors than actions (at the busiest cell) masses are gathered, not scattered."""
 ROOM = 4
@@ -52,7 +57,7 @@ class Links:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Agents of one kind in blocks of g: [blocks, g, ..], or one block of them, as the passes see it: [g, ..]."""
+    """Agents of one kind, or a lane of it, in blocks of g: [blocks, g, ..]; or one block, as passes see it: [g, ..]."""
 
     beta: Float[Array, "*b g"]
     reward: Int[Array, "*b g"]
@@ -73,7 +78,7 @@ class Block:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Movers:
-    """A kind that somebody is of."""
+    """A kind that somebody is of, or one lane of it."""
 
     moves: Shifts | Links
     barred: Float[Array, "A N"]
@@ -137,19 +142,24 @@ def crowd_layout(game: CrowdGame, betas: tuple[float, ...], dtype: str) -> Crowd
         mine = [g for g, members in enumerate(groups) if game.kind_numbers[members[0]] == k]
         if not mine:
             continue
-        size = max(1, min(len(mine), BLOCK_CELLS // total))
+        on_cpu = jax.default_backend() == "cpu"
+        size = max(1, min(len(mine), (BLOCK_CELLS if on_cpu else ACCELERATOR_CELLS) // total))
+        blocks = -(-len(mine) // size)
+        lanes = min(os.cpu_count() or 1, MOST_LANES) if on_cpu and blocks >= LANE_BLOCKS else 1
+        shape = lanes, -(-blocks // lanes), size
         for row, g in enumerate(mine):
+            lane, place = divmod(row, shape[1] * size)
             for i in groups[g]:
-                seats[i] = (len(movers), row // size, row % size)
-        movers.append(
-            _movers(game, k, kind, [groups[g] for g in mine], mine, betas, weights, places, total, fields, size)
+                seats[i] = (len(movers) + lane, place // size, place % size)
+        movers += _movers(
+            game, k, kind, [groups[g] for g in mine], mine, betas, weights, places, total, fields, shape, dtype
         )
     nearness = None
     if game.nearness is not None:
         cells, near = game.nearness
         nearness = (
-            jnp.asarray(_spread(places[cells].T, places, total, 0.0), jnp.int32),
-            jnp.asarray(_spread(near.T, places, total, 0.0), dtype),
+            _put(_spread(places[cells].T, places, total, 0.0), dtype),
+            _put(_spread(near.T, places, total, 0.0), dtype),
         )
     model = CrowdModel(tuple(movers), nearness, game.interaction, game.final_interaction, fields)
     return CrowdLayout(model, places, tuple(seats[i] for i in range(len(game.members))), len(groups))
@@ -239,8 +249,10 @@ def _movers(
     places: np.ndarray,
     total: int,
     fields: int,
-    size: int,
-) -> Movers:
+    shape: tuple[int, int, int],
+    dtype: str,
+) -> list[Movers]:
+    """The movers of a kind, one for each lane; `shape` is (lanes, blocks of a lane, agents of a block)."""
     first = [members[0] for members in groups]
     count = np.array([float(sum(game.members[i].count for i in members)) for members in groups])
     weight = np.array([game.members[i].weight for i in first])
@@ -274,24 +286,42 @@ def _movers(
         "own": own,
         "sense": sense,
     }
-    blocks = -(-len(groups) // size)
-    padded = np.pad(levels, ((0, 0), (0, blocks * size - len(groups)))).reshape(fields, blocks, size)
+    short = int(np.prod(shape)) - len(groups)
+    # Filled up with copies of the last agent, whom nobody feels.
+    felt_by_all = np.moveaxis(np.pad(levels, ((0, 0), (0, short))).reshape(fields, *shape), 0, 2)
+    agents = {
+        name: np.concatenate([x, np.repeat(x[-1:], short, axis=0)]).reshape(*shape, *x.shape[1:])
+        for name, x in kind_fields.items()
+    }
     barred = np.where(kind.legal, 0.0, -np.inf)
     barred[kind.walls, 0] = 0.0  # choosing needs something to choose
     spread = _spread(barred.T, places, total, -np.inf)
     empty = np.ones(total, dtype=bool)
     empty[places] = False
     spread[0, empty] = 0.0
-    return Movers(
-        moves=_moves(kind, places, total),
-        barred=jnp.asarray(spread, float),
-        rewards=jnp.asarray(_spread(table, places, total, 0.0), float),
-        finals=jnp.asarray(_spread(np.stack(finals), places, total, 0.0), float),
-        agents=Block(**{name: _blocked(array, blocks, size) for name, array in kind_fields.items()}),
-        levels=jnp.asarray(padded.swapaxes(0, 1), float),
-        absorbing=bool((goals >= 0).any()),
-        name="" if game.interaction is None else kind.name,
-    )
+    moves = _moves(kind, places, total, dtype)
+    shared = {
+        "barred": _put(spread, dtype),
+        "rewards": _put(_spread(table, places, total, 0.0), dtype),
+        "finals": _put(_spread(np.stack(finals), places, total, 0.0), dtype),
+    }
+    return [
+        Movers(
+            moves=moves,
+            agents=Block(**{name: _put(x[lane], dtype) for name, x in agents.items()}),
+            levels=_put(felt_by_all[lane], dtype),
+            absorbing=bool((goals >= 0).any()),
+            name="" if game.interaction is None else kind.name,
+            **shared,
+        )
+        for lane in range(shape[0])
+    ]
+
+
+def _put(array: np.ndarray, dtype: str) -> Array:
+    """To the device; not by `jnp.asarray`, which compiles a program for every shape."""
+    kind = np.int32 if np.issubdtype(array.dtype, np.integer) else np.dtype(dtype)
+    return jax.device_put(np.asarray(array, dtype=kind))
 
 
 def _shared(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -305,16 +335,7 @@ def _shared(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
     return distinct, np.array([order[id(array)] for array in arrays])
 
 
-def _blocked(array: np.ndarray, blocks: int, size: int) -> Array:
-    """[G, ..] to [blocks, size, ..]; the last block is filled up with copies of the last agent, whom nobody feels."""
-    short = blocks * size - array.shape[0]
-    if short:
-        array = np.concatenate([array, np.repeat(array[-1:], short, axis=0)])
-    kind = jnp.int32 if np.issubdtype(array.dtype, np.integer) else float
-    return jnp.asarray(array.reshape((blocks, size, *array.shape[1:])), kind)
-
-
-def _moves(kind: Kind, places: np.ndarray, total: int) -> Shifts | Links:
+def _moves(kind: Kind, places: np.ndarray, total: int, dtype: str) -> Shifts | Links:
     offsets = _offsets(kind, places)
     if offsets is not None:
         return Shifts(offsets)
@@ -336,6 +357,6 @@ def _moves(kind: Kind, places: np.ndarray, total: int) -> Shifts | Links:
         table = np.full((widest, total), successors.size, dtype=np.int32)
         place = np.arange(source.size) - np.repeat(np.cumsum(arrivals) - arrivals, arrivals)
         table[place, target] = source
-        predecessors = jnp.asarray(table)
+        predecessors = _put(table, dtype)
     certain = successors.shape[1] == 1
-    return Links(jnp.asarray(successors, jnp.int32), None if certain else jnp.asarray(chances, float), predecessors)
+    return Links(_put(successors, dtype), None if certain else _put(chances, dtype), predecessors)

@@ -63,19 +63,29 @@ def fields(model: CrowdModel, state: Sequence[Float[Array, "_ t _ N"]]) -> Float
 
     def add(movers: Movers):
         def body(total: Array, block: tuple[Block, Array, Array]) -> tuple[Array, None]:
-            agents, levels, occupancy = block
-            there = presence(movers, agents, occupancy)
-            if there.shape[1] <= UNROLLED:
-                for g in range(there.shape[1]):
-                    total = total + levels[:, g, None, None] * there[:, g]
-                return total, None
-            return total + jnp.einsum("fg,tgn->ftn", levels, there), None
+            return added(movers, *block, total), None
 
         return body
 
     for movers, occupancy in zip(model.movers, state, strict=True):
         total, _ = lax.scan(add(movers), total, (movers.agents, movers.levels, occupancy))
     return near(model, total)
+
+
+def added(
+    movers: Movers,
+    agents: Block,
+    levels: Float[Array, "F g"],
+    occupancy: Float[Array, "t g N"],
+    total: Float[Array, "F t N"],
+) -> Float[Array, "F t N"]:
+    """Add what a block is to others, before it is smeared."""
+    there = presence(movers, agents, occupancy)
+    if there.shape[1] > UNROLLED:
+        return total + jnp.einsum("fg,tgn->ftn", levels, there)
+    for g in range(there.shape[1]):
+        total = total + levels[:, g, None, None] * there[:, g]
+    return total
 
 
 def near(model: CrowdModel, x: Float[Array, "*s N"]) -> Float[Array, "*s N"]:
@@ -245,6 +255,41 @@ def forward(
 
     last, before = lax.scan(body, agents.start, (weights, scale))
     return before, last
+
+
+def answer(
+    model: CrowdModel,
+    movers: Movers,
+    agents: Block,
+    rule: ValueRule,
+    horizon: int,
+    field: Float[Array, "F t N"],
+    own: Float[Array, "t g N"],
+) -> Float[Array, "t g N"]:
+    """Where a block goes that expects this: the map T, for one block."""
+    weights, scale = backward(
+        model, movers, agents, rule, horizon, field, own, lambda choice, _: (choice.weights, choice.scale)
+    )
+    before, last = forward(movers, agents, weights, scale)
+    return jnp.concatenate([before, last[None]]) if model.final_interaction else before
+
+
+def payoff_change(
+    model: CrowdModel,
+    movers: Movers,
+    agents: Block,
+    rule: ValueRule,
+    horizon: int,
+    fields: tuple[Float[Array, "F t N"], Float[Array, "F t N"]],
+    owns: tuple[Float[Array, "t g N"], Float[Array, "t g N"]],
+) -> Float[Array, ""]:
+    """Max |Q - Q'| of a block between two expectations, over decisions and legal actions; NaN counts as infinite."""
+    first, second = (
+        backward(model, movers, agents, rule, horizon, field, own, lambda choice, _: jnp.stack(choice.q))
+        for field, own in zip(fields, owns, strict=True)
+    )
+    difference = jnp.where(movers.barred[:, None] == 0, jnp.abs(first - second), 0.0)
+    return jnp.where(jnp.isnan(difference), jnp.inf, difference).max()
 
 
 def _at(place: Int[Array, "g"], places: int) -> Array:

@@ -3,9 +3,10 @@ r"""MGE-FB: everyone answers everyone else's occupancy, to a fixed point (Algori
     T(O) = forward( backward(O) )        O_i^0..O_i^{T-1} for every agent i        (see `quantal.passes`)
 
 The unknown is the occupancy alone, which is linear in agents: Q and policies follow from it. The alternation, damped
-and Anderson-accelerated, is run by `quantal.iterate` in legs of a few steps; a leg that did not bring the undamped
-residual down is followed by one with half the damping factor, because plain alternation can cycle. Two residuals are
-reported of the state that is returned: |T(O) - O|, in probability, and |Q(T(O)) - Q(O)|, in payoff units.
+and Anderson-accelerated, is run by `quantal.iterate` in legs of a few steps, or, for a large crowd, in place by
+`quantal.blockwise`; a leg that did not bring the undamped residual down is followed by one with half the damping
+factor, because plain alternation can cycle. Two residuals are reported of the state that is returned: |T(O) - O|, in
+probability, and |Q(T(O)) - Q(O)|, in payoff units.
 """
 
 from __future__ import annotations
@@ -21,20 +22,24 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from quantal.blockwise import Blockwise, Leg
 from quantal.crowd_layout import CrowdModel, Movers
 from quantal.iterate import Iterated, fixed_point
 from quantal.logit import ValueRule
-from quantal.passes import Choice, backward, fields, forward, last_value
+from quantal.passes import Choice, answer, backward, fields, forward, last_value, payoff_change
+from quantal.precision import quick_jit
 
 State = tuple[Float[Array, "_ _ _ _"], ...]
 """Per movers, O^0..O^{T-1}; and O^T if Psi(O^T) counts."""
 
-LEG = 20
-"""Steps after which damping is thought over."""
+LEG, LONG_LEG = 20, 10
+"""Steps after which damping is thought over, of a small crowd and of a large one."""
 DEPTH = 5
 """Of Anderson acceleration."""
-HISTORY_BYTES = 2**31
-"""Most memory for its history; larger crowds do without."""
+HISTORY_BYTES = 2**27
+"""Most memory for its history; larger crowds are worked on in place, and accelerated in what they add up to."""
+FEW, FEW_BYTES = 16, 2**30
+"""So few agents, distinct ones, may have more: what each makes of itself is much of what they add up to."""
 LEAST_DAMPING = 1 / 64
 SETTLING = 0.5
 """A leg that leaves more than this of the residual has not brought it down."""
@@ -77,28 +82,20 @@ def respond(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> S
     """T: everyone's answer to a state, undamped."""
     field = fields(model, state)
 
-    def answer(movers: Movers):
-        def one(block: tuple) -> Array:
-            agents, own = block
-            weights, scale = backward(
-                model, movers, agents, rule, horizon, field, own, lambda choice, _: (choice.weights, choice.scale)
-            )
-            before, last = forward(movers, agents, weights, scale)
-            return jnp.concatenate([before, last[None]]) if model.final_interaction else before
+    def of(movers: Movers):
+        return lambda block: answer(model, movers, block[0], rule, horizon, field, block[1])
 
-        return one
-
-    return tuple(lax.map(answer(m), (m.agents, own)) for m, own in zip(model.movers, state, strict=True))
+    return tuple(lax.map(of(m), (m.agents, own)) for m, own in zip(model.movers, state, strict=True))
 
 
-@partial(jax.jit, static_argnames=("rule", "horizon", "most", "memory"))
+@partial(quick_jit, static_argnames=("rule", "horizon", "most", "memory"))
 def _leg(
     model: CrowdModel,
     rule: ValueRule,
     horizon: int,
     state: State,
-    damping: Array,
-    tol: Array,
+    damping: Array | float,
+    tol: Array | float,
     most: int,
     memory: int,
 ) -> Iterated:
@@ -113,29 +110,44 @@ def _leg(
     )
 
 
-@partial(jax.jit, static_argnames=("rule", "horizon"))
-def payoff_gap(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> Array:
+def _payoff_gap(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> Array:
     """|Q(T(O)) - Q(O)|; two states are in memory for it."""
     image = respond(model, rule, horizon, state)
-    before, after = fields(model, state), fields(model, image)
+    both = fields(model, state), fields(model, image)
 
-    def largest(movers: Movers):
-        def one(block: tuple) -> Array:
-            agents, own, then = block
-            legal = movers.barred[:, None] == 0
+    def of(movers: Movers):
+        return lambda block: payoff_change(model, movers, block[0], rule, horizon, both, block[1:])
 
-            def gaps(field: Array, own: Array) -> Array:
-                return backward(model, movers, agents, rule, horizon, field, own, lambda c, _: jnp.stack(c.q))
-
-            difference = jnp.where(legal, jnp.abs(gaps(before, own) - gaps(after, then)), 0.0)
-            return jnp.where(jnp.isnan(difference), jnp.inf, difference).max()
-
-        return one
-
-    parts = [
-        lax.map(largest(m), (m.agents, own, then)) for m, own, then in zip(model.movers, state, image, strict=True)
-    ]
+    parts = [lax.map(of(m), (m.agents, own, then)) for m, own, then in zip(model.movers, state, image, strict=True)]
     return jnp.stack([part.max() for part in parts]).max()
+
+
+payoff_gap = quick_jit(_payoff_gap, static_argnames=("rule", "horizon"))
+
+
+class _Whole:
+    """A crowd that is small enough to keep several states of it: a leg is one program, accelerated over states."""
+
+    def __init__(self, model: CrowdModel, rule: ValueRule, horizon: int, state: State, accelerate: bool) -> None:
+        self.model, self.rule, self.horizon, self.state = model, rule, horizon, state
+        self.memory = DEPTH if accelerate else 0
+        self.residual = math.inf
+        self.best = math.inf, state
+
+    def leg(self, damping: float, aim: float, most: int) -> Leg:
+        found = _leg(self.model, self.rule, self.horizon, self.state, damping, aim, most, self.memory)
+        self.state, self.residual, steps = found.q, float(found.residual), int(found.steps)
+        if self.residual < self.best[0]:
+            self.best = self.residual, self.state
+        return Leg(self.residual, np.asarray(found.trace, dtype=np.float64)[:steps])
+
+    def gap(self) -> float:
+        return float(payoff_gap(self.model, self.rule, self.horizon, self.state))
+
+    def found(self) -> tuple[State, float, float]:
+        if self.best[0] < self.residual:
+            self.residual, self.state = self.best
+        return self.state, self.residual, self.gap()
 
 
 def solve(
@@ -164,25 +176,26 @@ def solve(
     progress
         Called with the share done, on a logarithmic scale of the residual.
     """
-    state = nobody(model, horizon) if start is None else start
-    size = sum(s.size * s.dtype.itemsize for s in state)
-    memory = DEPTH if accelerate and 2 * DEPTH * size <= HISTORY_BYTES else 0
+    begin = nobody(model, horizon) if start is None else start
+    if _small(begin):
+        work: _Whole | Blockwise = _Whole(model, rule, horizon, begin, accelerate)
+        longest = LEG
+    else:
+        # Worked on in place: whose arrays these are must not lose them.
+        begin = begin if start is None else tuple(jnp.copy(s) for s in begin)
+        work = Blockwise(model, rule, horizon, begin, DEPTH if accelerate else 0)
+        longest = LONG_LEG
     aim, before, steps, idle = tol, math.inf, 0, 0
     traces: list[np.ndarray] = []
     least = min(LEAST_DAMPING, damping)
-    best, best_state = math.inf, state
     while True:
-        most = min(LEG, max_steps - steps)
-        leg = _leg(model, rule, horizon, state, damping, aim, most, memory)
-        state, residual, made = leg.q, float(leg.residual), int(leg.steps)
-        steps += made
-        traces.append(np.asarray(leg.trace, dtype=np.float64)[:made])
-        if progress is not None and residual > 0:
-            progress(min(1.0, max(0.0, math.log(residual) / math.log(min(aim, 0.1)))))
-        if residual < best:
-            best, best_state = residual, state
-        if residual <= aim:
-            gap = float(payoff_gap(model, rule, horizon, state))
+        leg = work.leg(damping, aim, min(longest, max_steps - steps))
+        steps += leg.trace.size
+        traces.append(leg.trace)
+        if progress is not None and leg.residual > 0:
+            progress(min(1.0, max(0.0, math.log(leg.residual) / math.log(min(aim, 0.1)))))
+        if leg.residual <= aim:
+            gap = work.gap()
             if gap <= tol or aim <= tol * 1e-6 or steps >= max_steps:
                 break
             # Payoffs add up what occupancies are off by: ask for as much less.
@@ -191,24 +204,27 @@ def solve(
             continue
         if steps >= max_steps:
             break
-        if accelerate and residual > SETTLING * before:
+        if accelerate and leg.residual > SETTLING * before:
             if damping <= least:
                 idle += 1
                 if idle >= PATIENCE:
                     break
             damping = max(least, damping / 2)
-        before = min(before, residual)
-    if best < residual:
-        state, residual = best_state, best
-    gap = float(payoff_gap(model, rule, horizon, state))
-    settled = residual <= tol and gap <= tol
-    return Found(state, residual, gap, steps, np.concatenate(traces), damping, settled)
+        before = min(before, leg.residual)
+    state, residual, gap = work.found()
+    return Found(state, residual, gap, steps, np.concatenate(traces), damping, residual <= tol and gap <= tol)
+
+
+def _small(state: State) -> bool:
+    history = 2 * DEPTH * sum(s.size * s.dtype.itemsize for s in state)
+    rows = sum(s.shape[0] * s.shape[2] for s in state)
+    return history <= (FEW_BYTES if rows <= FEW else HISTORY_BYTES)
 
 
 # ---------------------------------------------------------------------- what a state means
 
 
-@partial(jax.jit, static_argnames=("rule", "horizon", "which"))
+@partial(quick_jit, static_argnames=("rule", "horizon", "which"))
 def read(
     model: CrowdModel, rule: ValueRule, horizon: int, field: Array, which: int, number: Array, own: Array
 ) -> tuple[Array, Array, Array, Array]:
@@ -233,13 +249,13 @@ def read(
     return q, policy, jnp.concatenate([values, last[None]]), jnp.concatenate([before, after[None]])
 
 
-field_of = jax.jit(fields)
+field_of = quick_jit(fields)
 
 
 # ---------------------------------------------------------------------- how it answers small changes
 
 
-@partial(jax.jit, static_argnames=("rule", "horizon"))
+@partial(quick_jit, static_argnames=("rule", "horizon"))
 def _push(model: CrowdModel, rule: ValueRule, horizon: int, state: State, tangent: State) -> tuple[State, Array, Array]:
     """T'(O) applied, the norm of the result, and its largest entry."""
     moved = jax.jvp(lambda s: respond(model, rule, horizon, s), (state,), (tangent,))[1]
@@ -281,4 +297,4 @@ def error_bound(model: CrowdModel, rule: ValueRule, horizon: int, state: State, 
     return total + term * radius / (1 - radius)
 
 
-respond_once = partial(jax.jit, static_argnames=("rule", "horizon"))(respond)
+respond_once = quick_jit(respond, static_argnames=("rule", "horizon"))
