@@ -14,8 +14,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+
+from quantal.interpret import numpy_twin
 
 State = tuple[Float[Array, "..."], ...]
 
@@ -139,7 +142,7 @@ class History(NamedTuple):
         gram = df @ df.T
         # Empty and stale directions have a zero or tiny diagonal; a relative ridge keeps the solve well posed.
         ridge = max(1e-14, 8 * jnp.finfo(gram.dtype).eps) * jnp.trace(gram) + 1e-300
-        weights = jnp.linalg.solve(gram + ridge * jnp.eye(memory), df @ f)
+        (weights,) = solve_mixing(gram + ridge * jnp.eye(memory), df @ f)
         mixed = x + damping * f - weights @ (dq + damping * df)
         plain = x + damping * f
         mixed = jnp.where(jnp.isfinite(mixed).all(), mixed, plain)
@@ -148,3 +151,16 @@ class History(NamedTuple):
             pieces.append(mixed[offset : offset + a.size].reshape(a.shape))
             offset += a.size
         return tuple(pieces), History(dq, df, x, f, self.taken + 1)
+
+
+def _solve_on_host(gram: np.ndarray, right: np.ndarray) -> tuple[np.ndarray]:
+    try:
+        return (np.linalg.solve(gram, right[..., None])[..., 0],)
+    except np.linalg.LinAlgError:
+        return (np.full_like(right, np.nan),)  # and so nothing is mixed
+
+
+@numpy_twin(_solve_on_host)
+def solve_mixing(gram: Float[Array, "*batch m m"], right: Float[Array, "*batch m"]) -> tuple[Float[Array, "*batch m"]]:
+    """The mixing weights."""
+    return (jnp.linalg.solve(gram, right[..., None])[..., 0],)

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from quantal import logit, memory, request
@@ -78,7 +77,7 @@ def solve_crowd(
     ParameterError
         If a parameter cannot be used.
     TooLargeError
-        If it would not fit into memory; nothing has been allocated then.
+        If it would not fit into memory; no occupancies have been allocated then.
     """
     rule = logit.check_value_rule(value)
     betas = request.precision(game, beta, rule)
@@ -94,15 +93,16 @@ def solve_crowd(
     weight = request.damping_factor(damping)
     most = request.whole("max_steps", max_steps, 1, "a whole number, at least 1")
     accepted = request.tolerance(tol, _tolerance(game, betas, horizon, rule, dtype))
-    _check_memory(game, horizon, dtype)
     with jax.enable_x64(dtype == "float64"):
         layout = crowd_layout(game, tuple(betas.tolist()), dtype)
+        _check_memory(layout, horizon, dtype)
         found = forward_backward.solve(
             layout.model,
             rule,
             horizon,
             damping=weight,
             tol=accepted,
+            floor=16 * _rounding(game, betas, horizon, rule, dtype),
             max_steps=most,
             accelerate=method == "auto",
             start=None if start is None else _started(game, layout, horizon, start),
@@ -224,7 +224,7 @@ class _Reader:
                     self.horizon,
                     self.field,
                     which,
-                    jnp.int32(number),
+                    np.int32(number),
                     self.state[which][number],
                 )
                 self.blocks[key] = [np.asarray(x) for x in arrays]
@@ -237,8 +237,8 @@ class _Reader:
 
 
 def _rounding(game: CrowdGame, betas: np.ndarray, horizon: int, rule: ValueRule, dtype: str) -> float:
-    """About how small a residual can be told from zero."""
-    largest = payoff_bound(game, betas, horizon, rule)
+    """About how small a residual can be told from zero, where nobody meets everybody for long."""
+    largest = payoff_bound(game, betas, horizon, rule) - horizon * felt_by(game)
     steepness = float(betas.max()) * max(1.0, felt_by(game))
     return float(np.finfo(dtype).eps) * max(1.0, largest) * max(4.0, steepness)
 
@@ -247,14 +247,15 @@ def _tolerance(game: CrowdGame, betas: np.ndarray, horizon: int, rule: ValueRule
     return max(TOLERANCE[dtype], 8 * _rounding(game, betas, horizon, rule, dtype))
 
 
-def _check_memory(game: CrowdGame, horizon: int, dtype: str) -> None:
-    """Three states, blocks, and fields; acceleration takes only what it may."""
-    agents, n = len(game.members), game.number_of_cells
-    size = np.dtype(dtype).itemsize * n * (horizon + 1)
-    needed = size * (3 * agents + 4 * len(game.kinds) + 64)
+def _check_memory(layout: CrowdLayout, horizon: int, dtype: str) -> None:
+    """Large crowds keep one state; small ones, and an acceleration of them, take little."""
+    model, item = layout.model, np.dtype(dtype).itemsize
+    one = item * model.places * (horizon + 1)
+    state = sum(m.agents.beta.size for m in model.movers) * one
+    lanes = 8 * len(model.movers) * one
     memory.require(
-        needed,
-        f"solving this crowd ({agents} members, {n} cells, {horizon} decisions, {dtype})",
+        state + 6 * model.number_of_fields * one + lanes,
+        f"solving this crowd ({layout.distinct} distinct agents, {model.places} cells, {horizon} decisions, {dtype})",
         "Use dtype='float32', shorten the horizon, coarsen the map, or give those who are alike one entry with a count",
     )
 
@@ -267,9 +268,9 @@ def _started(game: CrowdGame, layout: CrowdLayout, horizon: int, start: CrowdSol
         raise ParameterError(f"start: expected a solution with horizon {horizon}: got {start.horizon}")
     fresh = forward_backward.nobody(layout.model, horizon)
     if start.game is game and [s.shape for s in start.state] == [s.shape for s in fresh]:
-        return tuple(jnp.asarray(s, f.dtype) for s, f in zip(start.state, fresh, strict=True))
+        return tuple(s.astype(f.dtype) for s, f in zip(start.state, fresh, strict=True))
     filled = [np.array(f) for f in fresh]
     for i, (which, number, row) in enumerate(layout.seats):
         times = filled[which].shape[1]
         filled[which][number, :, row, layout.places] = start.occupancy[i][:times].T
-    return tuple(jnp.asarray(f) for f in filled)
+    return tuple(map(jax.device_put, filled))

@@ -72,10 +72,9 @@ def occupancy_times(model: CrowdModel, horizon: int) -> int:
 
 def nobody(model: CrowdModel, horizon: int) -> State:
     """The state from which everyone first plans alone."""
-    return tuple(
-        jnp.zeros((m.agents.start.shape[0], occupancy_times(model, horizon), *m.agents.start.shape[1:]), m.barred.dtype)
-        for m in model.movers
-    )
+    times = occupancy_times(model, horizon)
+    shapes = [(m.agents.start.shape[0], times, *m.agents.start.shape[1:]) for m in model.movers]
+    return tuple(jax.device_put(np.zeros(shape, m.barred.dtype)) for m, shape in zip(model.movers, shapes, strict=True))
 
 
 def respond(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> State:
@@ -157,6 +156,7 @@ def solve(
     *,
     damping: float,
     tol: float,
+    floor: float,
     max_steps: int,
     accelerate: bool,
     start: State | None = None,
@@ -168,6 +168,8 @@ def solve(
     ----------
     damping
         Equation (14)'s alpha to begin with.
+    floor
+        A residual that rounding alone makes: where one below it does not come down, nothing helps.
     accelerate
         Use Anderson's acceleration, and halve the damping factor of a leg that did not help. Otherwise the damping
         factor is kept.
@@ -205,6 +207,8 @@ def solve(
         if steps >= max_steps:
             break
         if accelerate and leg.residual > SETTLING * before:
+            if leg.residual <= floor:
+                break
             if damping <= least:
                 idle += 1
                 if idle >= PATIENCE:
