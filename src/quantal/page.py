@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from quantal.crowd import CrowdGame, Kind
 from quantal.crowd_solution import CrowdSolution
@@ -34,7 +34,7 @@ from quantal.errors import ParameterError
 from quantal.files import replacing
 from quantal.listing import to_json
 from quantal.scene import Scene
-from quantal.solution import Status
+from quantal.solution import Solution, Status
 
 SINGLES = 9
 """Up to this many members are drawn one by one; more of them as kinds."""
@@ -74,7 +74,7 @@ class _Gathered:
 
 
 def write(
-    solution: CrowdSolution,
+    solution: CrowdSolution | Solution,
     path: str | os.PathLike[str],
     *,
     scene: Scene | None = None,
@@ -97,7 +97,7 @@ def write(
 
 
 def page(
-    solution: CrowdSolution,
+    solution: CrowdSolution | Solution,
     *,
     scene: Scene | None = None,
     certificate: bool = True,
@@ -128,8 +128,8 @@ def page(
     """
     if not isinstance(solution, CrowdSolution):
         raise ParameterError(
-            f"page: expected a solution of a crowd: got one of {getattr(solution, 'game', solution)!r}. Solve "
-            "scene.crowd()"
+            f"page: expected a solution of a crowd: got one of a Markov game, {solution.game.name!r}. "
+            "Solve scene.crowd()"
         )
     shown = record(solution, scene=scene, certificate=certificate, made=made, progress=progress)
     style, script = _template("view.css"), _template("view.js")
@@ -209,18 +209,7 @@ def record(
             {"names": [names[a], names[b]], "steps": [float(f"{x:.6g}") for x in steps]} for a, b, steps in found.pairs
         ],
         "certificate": in_words(solution) if certificate else _ending(solution),
-        "notes": [
-            *(
-                [
-                    f"{game.population} agents are added up by kind: {', '.join(names)}. Policies are of those who are "
-                    "in a cell at that step, weighed by how likely that is."
-                ]
-                if together
-                else []
-            ),
-            *([f"Only every {step}th step is kept, so that the page stays small."] if step > 1 else []),
-            "Probabilities are kept in single precision (seven digits).",
-        ],
+        "notes": _notes(game, names, together, step),
         "made": made,
     }
 
@@ -276,7 +265,7 @@ def _map(game: CrowdGame, scene: Scene | None) -> dict[str, Any]:
             )
         positions = game.coordinates - game.coordinates.min(axis=0)
         if n > 1:
-            apart = cKDTree(positions).query(positions, k=2)[0][:, 1]
+            apart = KDTree(positions).query(positions, k=2)[0][:, 1]
             positions = positions / max(float(apart.min()), 1e-9)
         width, height = (int(np.ceil(x)) + 1 for x in positions.max(axis=0))
         grounds, lanes = ["floor"] * n, [""] * n
@@ -326,7 +315,7 @@ def _gather(solution: CrowdSolution, progress: Callable[[float], None]) -> _Gath
     actions = sum(len(game.actions[own[0]]) for _, own in teams)
     numbers = (horizon + 1) * n * (actions + len(teams) + 1)
     step = max(1, -(-numbers // MOST_NUMBERS))
-    frames = tuple(range(0, horizon + 1, step))
+    frames = (*range(0, horizon, step), horizon)
     decisions = [f for f in frames if f < horizon]
     parts: list[_Part] = []
     roaming: list[np.ndarray] = []  # who can be met: not those who have arrived
@@ -428,6 +417,20 @@ def _played(solution: CrowdSolution) -> str:
         f"Played as a crowd (MGE-FB): agents expect each other's occupancy and answer it. {p.horizon} steps, precision "
         f"β {span}{rule}."
     )
+
+
+def _notes(game: CrowdGame, names: Sequence[str], together: bool, step: int) -> list[str]:
+    """Say what was left out or added up."""
+    notes = ["Probabilities are kept in single precision (seven digits)."]
+    if step > 1:
+        notes.insert(0, f"One step in {step} is kept, so that the page stays small; the curves have them all.")
+    if together:
+        notes.insert(
+            0,
+            f"{game.population} agents are added up by kind: {', '.join(names)}. Policies are of those who are in a "
+            "cell at that step, weighed by how likely that is.",
+        )
+    return notes
 
 
 def _ending(solution: CrowdSolution) -> list[dict[str, str]]:
