@@ -5,7 +5,9 @@ r"""MGE-FB for a large crowd: occupancies are kept once and replaced in place, b
 
 What others do reaches an agent as a field, less what it makes itself of it. So it is the fields that are accelerated,
 which are as small for a thousand agents as for one; a fixed point of both lines is one of T. Residuals are taken of O
-alone, in a round that moves nobody, with field = fields(O). Lanes of blocks (`quantal.crowd_layout`) run side by side.
+alone, in a round that moves nobody, with field = fields(O). Blocks are shared out to the processors.
+
+Occupancies are kept as NumPy arrays, because what XLA updates in a loop it copies as a whole, block after block.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from quantal.crowd_layout import CrowdModel, Movers
@@ -45,15 +46,20 @@ class Leg:
 
 
 class Blockwise:
-    """A crowd at work, in place: the arrays of the state that it is given are used up."""
+    """A crowd at work, in place: the arrays of the state that it is given are its own, and change."""
 
-    def __init__(self, model: CrowdModel, rule: ValueRule, horizon: int, state: tuple[Array, ...], memory: int) -> None:
-        self.bare, self.movers = replace(model, movers=()), model.movers
+    def __init__(
+        self, model: CrowdModel, rule: ValueRule, horizon: int, state: tuple[np.ndarray, ...], memory: int
+    ) -> None:
+        self.model, self.bare = model, replace(model, movers=())
         self.rule: ValueRule = rule
         self.horizon = horizon
-        self.state = list(state)
+        self.state = state
         self.shape = model.number_of_fields, state[0].shape[1], model.places
         self.memory = memory if 2 * memory * 8 * math.prod(self.shape) <= FIELD_HISTORY_BYTES else 0
+        self.blocks = [(part, k) for part, s in enumerate(state) for k in range(s.shape[0])]
+        self.workers = min(len(self.blocks), os.cpu_count() or 1)
+        self.threads = ThreadPoolExecutor(self.workers)
         self.looked: tuple[float, Array, Array] | None = None
         """Residual, fields and image's fields of the state as it is, once known."""
 
@@ -61,9 +67,9 @@ class Blockwise:
         """Take steps until the residual of the undamped map is at most `aim`; `most`, and one that only looks."""
         trace: list[float] = []
         history = None
-        field = self._fields()
+        field = self.fields()
         while len(trace) < most:
-            residual, image = self._sweep(field, damping)
+            residual, image = self.sweep(field, damping)
             moved = float(jnp.abs(image - field).max())
             trace.append(residual)
             if max(residual, moved) <= aim and len(trace) < most:
@@ -83,49 +89,74 @@ class Blockwise:
         """|Q(T(O)) - Q(O)|."""
         _, field, image = self._look()
 
-        def part(k: int) -> Array:
-            return _gap(self.bare, self.movers[k], self.rule, self.horizon, (field, image), self.state[k])
+        def one(part: int, k: int, worst: float) -> float:
+            movers, own = self.model.movers[part], self.state[part][k]
+            found = _gap(self.bare, movers, self.rule, self.horizon, (field, image), np.int32(k), own)
+            return max(worst, float(found))
 
-        return max(float(x) for x in self._each(part))
+        return max(self._each(0.0, one))
 
-    def found(self) -> tuple[tuple[Array, ...], float, float]:
+    def found(self) -> tuple[tuple[np.ndarray, ...], float, float]:
         """The state and both residuals."""
-        return tuple(self.state), self._look()[0], self.gap()
+        return self.state, self._look()[0], self.gap()
 
     # ------------------------------------------------------------------ rounds
 
-    def _each(self, part: Callable[[int], T]) -> list[T]:
-        """Lanes side by side: a call from each of several threads is what makes XLA run two programs at once."""
+    def _each(self, start: T, one: Callable[[int, int, T], T]) -> list[T]:
+        """Fold over blocks, by several threads over a share of them each; one result per thread.
+
+        Calls from several threads are what makes XLA run programs side by side.
+        """
+        blocks, workers = self.blocks, self.workers
         wide = jax.config.jax_enable_x64  # a thread's own setting
 
-        def run(k: int) -> T:
+        def run(worker: int) -> T:
+            found = start
             with jax.enable_x64(wide):
-                return jax.block_until_ready(part(k))
+                for part, k in blocks[worker * len(blocks) // workers : (worker + 1) * len(blocks) // workers]:
+                    found = one(part, k, found)
+            return found
 
-        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-            return list(threads.map(run, range(len(self.movers))))
+        return list(self.threads.map(run, range(workers)))
 
-    def _fields(self) -> Array:
-        totals = self._each(lambda k: _total(self.bare, self.movers[k], self.shape, self.state[k]))
-        return _summed(self.bare, totals)
+    def _summed(self, totals: list[Array | None]) -> Array:
+        return _summed(self.bare, [t for t in totals if t is not None])
 
-    def _sweep(self, field: Array, share: float) -> tuple[float, Array]:
-        """A round: |T(O) - O| with this field, and what answers add up to."""
+    def fields(self) -> Array:
+        """What everyone adds up to, (F, times, N)."""
+
+        def one(part: int, k: int, total: Array | None) -> Array:
+            if total is None:
+                total = self._nothing()
+            return _total(self.model.movers[part], np.int32(k), self.state[part][k], total)
+
+        return self._summed(self._each(None, one))
+
+    def sweep(self, field: Array, share: float) -> tuple[float, Array]:
+        """A round: go a share of the way to the answers to this field; |T(O) - O| before, and the answers' fields."""
         self.looked = None
 
-        def part(k: int) -> tuple[Array, Array]:
-            own, total, worst = _round(self.bare, self.movers[k], self.rule, self.horizon, field, self.state[k], share)
-            self.state[k] = own
-            return total, worst
+        def one(part: int, k: int, found: tuple[float, Array | None]) -> tuple[float, Array]:
+            worst, total = found
+            own, movers = self.state[part][k], self.model.movers[part]
+            total = self._nothing() if total is None else total
+            new, total, far = _step(self.bare, movers, self.rule, self.horizon, field, np.int32(k), own, share, total)
+            far = float(far)  # waits: until then `own` may be read
+            if share:
+                own[...] = np.asarray(new)
+            return max(worst, far), total
 
-        parts = self._each(part)
-        return max(float(worst) for _, worst in parts), _summed(self.bare, [total for total, _ in parts])
+        parts = self._each((0.0, None), one)
+        return max(worst for worst, _ in parts), self._summed([total for _, total in parts])
+
+    def _nothing(self) -> Array:
+        return jax.device_put(np.zeros(self.shape, self.state[0].dtype))
 
     def _look(self) -> tuple[float, Array, Array]:
         """A round that moves nobody: the residual of the state as it is."""
         if self.looked is None:
-            field = self._fields()
-            residual, image = self._sweep(field, 0.0)
+            field = self.fields()
+            residual, image = self.sweep(field, 0.0)
             self.looked = residual, field, image
         return self.looked
 
@@ -134,38 +165,29 @@ def _block(movers: Movers, k: Array) -> tuple:
     return jax.tree.map(lambda x: x[k], (movers.agents, movers.levels))
 
 
-@partial(jax.jit, static_argnames=("rule", "horizon"), donate_argnames=("own",))
-def _round(
+@partial(jax.jit, static_argnames=("rule", "horizon"), donate_argnames=("total",))
+def _step(
     model: CrowdModel,
     movers: Movers,
     rule: ValueRule,
     horizon: int,
     field: Float[Array, "F t N"],
-    own: Float[Array, "b t g N"],
-    share: Array | float,
+    k: Array,
+    own: Float[Array, "t g N"],
+    share: Array,
+    total: Float[Array, "F t N"],
 ) -> tuple[Array, Array, Array]:
-    """Own occupancies, moved by a share of the way to the answers; what these add up to; and how far it would be."""
-
-    def body(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        own, total, worst = carry
-        agents, levels = _block(movers, k)
-        image = answer(model, movers, agents, rule, horizon, field, own[k])
-        way = image - own[k]
-        size = jnp.where(jnp.isnan(way), jnp.inf, jnp.abs(way)).max()
-        total = added(movers, agents, levels, image, total)
-        return own.at[k].set(own[k] + share * way), total, jnp.maximum(worst, size)
-
-    return lax.fori_loop(0, own.shape[0], body, (own, jnp.zeros_like(field), jnp.zeros((), own.dtype)))
+    """A block's occupancies, moved by a share of the way to its answer; totals with the answer; and how far it is."""
+    agents, levels = _block(movers, k)
+    image = answer(model, movers, agents, rule, horizon, field, own)
+    way = image - own
+    far = jnp.where(jnp.isnan(way), jnp.inf, jnp.abs(way)).max()
+    return own + share * way, added(movers, agents, levels, image, total), far
 
 
-@partial(jax.jit, static_argnames=("shape",))
-def _total(model: CrowdModel, movers: Movers, shape: tuple[int, int, int], own: Float[Array, "b t g N"]) -> Array:
-    """What occupancies add up to."""
-
-    def body(k: Array, total: Array) -> Array:
-        return added(movers, *_block(movers, k), own[k], total)
-
-    return lax.fori_loop(0, own.shape[0], body, jnp.zeros(shape, own.dtype))
+@partial(jax.jit, donate_argnames=("total",))
+def _total(movers: Movers, k: Array, own: Float[Array, "t g N"], total: Float[Array, "F t N"]) -> Array:
+    return added(movers, *_block(movers, k), own, total)
 
 
 @partial(jax.jit, static_argnames=("rule", "horizon"))
@@ -175,14 +197,12 @@ def _gap(
     rule: ValueRule,
     horizon: int,
     fields: tuple[Array, Array],
-    own: Float[Array, "b t g N"],
+    k: Array,
+    own: Float[Array, "t g N"],
 ) -> Array:
-    def one(block: tuple) -> Array:
-        agents, own = block
-        image = answer(model, movers, agents, rule, horizon, fields[0], own)
-        return payoff_change(model, movers, agents, rule, horizon, fields, (own, image))
-
-    return lax.map(one, (movers.agents, own)).max()
+    agents, _ = _block(movers, k)
+    image = answer(model, movers, agents, rule, horizon, fields[0], own)
+    return payoff_change(model, movers, agents, rule, horizon, fields, (own, image))
 
 
 @jax.jit

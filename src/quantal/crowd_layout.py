@@ -12,7 +12,6 @@ A `CrowdModel` holds no labels, so games that differ in names share compiled cod
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -26,9 +25,6 @@ BLOCK_CELLS = 8192
 """Cells times agents in a block, about: rows stay in the cache, and a scan's steps are worth their overhead."""
 ACCELERATOR_CELLS = 2**21
 """The same on a GPU, where there are a hundred thousand threads to keep busy."""
-LANE_BLOCKS = 8
-"""A kind of so many blocks is laid out in lanes, one per processor, that are worked on side by side."""
-MOST_LANES = 4
 BUSY = 4
 """Up to this many times more predecessors than actions (at the busiest cell) masses are gathered, not scattered."""
 ROOM = 4
@@ -57,7 +53,7 @@ class Links:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Agents of one kind, or a lane of it, in blocks of g: [blocks, g, ..]; or one block, as passes see it: [g, ..]."""
+    """Agents of one kind in blocks of g: [blocks, g, ..], or one block of them, as the passes see it: [g, ..]."""
 
     beta: Float[Array, "*b g"]
     reward: Int[Array, "*b g"]
@@ -78,7 +74,7 @@ class Block:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
 class Movers:
-    """A kind that somebody is of, or one lane of it."""
+    """A kind that somebody is of."""
 
     moves: Shifts | Links
     barred: Float[Array, "A N"]
@@ -144,15 +140,11 @@ def crowd_layout(game: CrowdGame, betas: tuple[float, ...], dtype: str) -> Crowd
             continue
         on_cpu = jax.default_backend() == "cpu"
         size = max(1, min(len(mine), (BLOCK_CELLS if on_cpu else ACCELERATOR_CELLS) // total))
-        blocks = -(-len(mine) // size)
-        lanes = min(os.cpu_count() or 1, MOST_LANES) if on_cpu and blocks >= LANE_BLOCKS else 1
-        shape = lanes, -(-blocks // lanes), size
         for row, g in enumerate(mine):
-            lane, place = divmod(row, shape[1] * size)
             for i in groups[g]:
-                seats[i] = (len(movers) + lane, place // size, place % size)
-        movers += _movers(
-            game, k, kind, [groups[g] for g in mine], mine, betas, weights, places, total, fields, shape, dtype
+                seats[i] = (len(movers), row // size, row % size)
+        movers.append(
+            _movers(game, k, kind, [groups[g] for g in mine], mine, betas, weights, places, total, fields, size, dtype)
         )
     nearness = None
     if game.nearness is not None:
@@ -249,10 +241,9 @@ def _movers(
     places: np.ndarray,
     total: int,
     fields: int,
-    shape: tuple[int, int, int],
+    size: int,
     dtype: str,
-) -> list[Movers]:
-    """The movers of a kind, one for each lane; `shape` is (lanes, blocks of a lane, agents of a block)."""
+) -> Movers:
     first = [members[0] for members in groups]
     count = np.array([float(sum(game.members[i].count for i in members)) for members in groups])
     weight = np.array([game.members[i].weight for i in first])
@@ -286,11 +277,12 @@ def _movers(
         "own": own,
         "sense": sense,
     }
-    short = int(np.prod(shape)) - len(groups)
+    blocks = -(-len(groups) // size)
+    short = blocks * size - len(groups)
     # Filled up with copies of the last agent, whom nobody feels.
-    felt_by_all = np.moveaxis(np.pad(levels, ((0, 0), (0, short))).reshape(fields, *shape), 0, 2)
+    padded = np.pad(levels, ((0, 0), (0, short))).reshape(fields, blocks, size)
     agents = {
-        name: np.concatenate([x, np.repeat(x[-1:], short, axis=0)]).reshape(*shape, *x.shape[1:])
+        name: _put(np.concatenate([x, np.repeat(x[-1:], short, axis=0)]).reshape(blocks, size, *x.shape[1:]), dtype)
         for name, x in kind_fields.items()
     }
     barred = np.where(kind.legal, 0.0, -np.inf)
@@ -299,23 +291,16 @@ def _movers(
     empty = np.ones(total, dtype=bool)
     empty[places] = False
     spread[0, empty] = 0.0
-    moves = _moves(kind, places, total, dtype)
-    shared = {
-        "barred": _put(spread, dtype),
-        "rewards": _put(_spread(table, places, total, 0.0), dtype),
-        "finals": _put(_spread(np.stack(finals), places, total, 0.0), dtype),
-    }
-    return [
-        Movers(
-            moves=moves,
-            agents=Block(**{name: _put(x[lane], dtype) for name, x in agents.items()}),
-            levels=_put(felt_by_all[lane], dtype),
-            absorbing=bool((goals >= 0).any()),
-            name="" if game.interaction is None else kind.name,
-            **shared,
-        )
-        for lane in range(shape[0])
-    ]
+    return Movers(
+        moves=_moves(kind, places, total, dtype),
+        barred=_put(spread, dtype),
+        rewards=_put(_spread(table, places, total, 0.0), dtype),
+        finals=_put(_spread(np.stack(finals), places, total, 0.0), dtype),
+        agents=Block(**agents),
+        levels=_put(padded.swapaxes(0, 1), dtype),
+        absorbing=bool((goals >= 0).any()),
+        name="" if game.interaction is None else kind.name,
+    )
 
 
 def _put(array: np.ndarray, dtype: str) -> Array:

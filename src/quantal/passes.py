@@ -32,6 +32,8 @@ UNROLLED = 8
 
 Rows = tuple[Float[Array, "g N"], ...]
 """One row per action."""
+Pair = tuple[Array, ...]
+"""Of two expectations."""
 
 
 class Choice(NamedTuple):
@@ -284,12 +286,32 @@ def payoff_change(
     owns: tuple[Float[Array, "t g N"], Float[Array, "t g N"]],
 ) -> Float[Array, ""]:
     """Max |Q - Q'| of a block between two expectations, over decisions and legal actions; NaN counts as infinite."""
-    first, second = (
-        backward(model, movers, agents, rule, horizon, field, own, lambda choice, _: jnp.stack(choice.q))
-        for field, own in zip(fields, owns, strict=True)
+    rewards, room = movers.rewards[agents.reward], margin(movers.moves)
+
+    def body(aheads: Pair, now: tuple[Pair, Pair]) -> tuple[Pair, Array]:
+        # Both side by side, so that no Q has to be kept.
+        one, two = (
+            decide(movers, agents, rule, rewards, psi(model, movers, agents, field, own), ahead)
+            for field, own, ahead in zip(*now, aheads, strict=True)
+        )
+        change = reduce(
+            jnp.maximum,
+            [
+                jnp.where(row == 0, jnp.abs(a - b), 0.0)
+                for a, b, row in zip(one[0].q, two[0].q, movers.barred, strict=True)
+            ],
+        )
+        later = tuple(
+            lax.dynamic_update_slice(ahead, value, (0, room))
+            for ahead, (_, value) in zip(aheads, (one, two), strict=True)
+        )
+        return later, jnp.where(jnp.isnan(change), jnp.inf, change).max()
+
+    last = tuple(
+        _padded(last_value(model, movers, agents, field, own), room) for field, own in zip(fields, owns, strict=True)
     )
-    difference = jnp.where(movers.barred[:, None] == 0, jnp.abs(first - second), 0.0)
-    return jnp.where(jnp.isnan(difference), jnp.inf, difference).max()
+    now = tuple(jnp.moveaxis(field, 1, 0)[:horizon] for field in fields), tuple(own[:horizon] for own in owns)
+    return lax.scan(body, last, now, reverse=True)[1].max()
 
 
 def _at(place: Int[Array, "g"], places: int) -> Array:

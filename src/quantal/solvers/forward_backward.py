@@ -29,7 +29,7 @@ from quantal.logit import ValueRule
 from quantal.passes import Choice, answer, backward, fields, forward, last_value, payoff_change
 from quantal.precision import quick_jit
 
-State = tuple[Float[Array, "_ _ _ _"], ...]
+State = tuple[Float[Array | np.ndarray, "_ _ _ _"], ...]
 """Per movers, O^0..O^{T-1}; and O^T if Psi(O^T) counts."""
 
 LEG, LONG_LEG = 20, 10
@@ -74,7 +74,7 @@ def nobody(model: CrowdModel, horizon: int) -> State:
     """The state from which everyone first plans alone."""
     times = occupancy_times(model, horizon)
     shapes = [(m.agents.start.shape[0], times, *m.agents.start.shape[1:]) for m in model.movers]
-    return tuple(jax.device_put(np.zeros(shape, m.barred.dtype)) for m, shape in zip(model.movers, shapes, strict=True))
+    return tuple(np.zeros(shape, m.barred.dtype) for m, shape in zip(model.movers, shapes, strict=True))
 
 
 def respond(model: CrowdModel, rule: ValueRule, horizon: int, state: State) -> State:
@@ -183,9 +183,9 @@ def solve(
         work: _Whole | Blockwise = _Whole(model, rule, horizon, begin, accelerate)
         longest = LEG
     else:
-        # Worked on in place: whose arrays these are must not lose them.
-        begin = begin if start is None else tuple(jnp.copy(s) for s in begin)
-        work = Blockwise(model, rule, horizon, begin, DEPTH if accelerate else 0)
+        # Worked on in place: the arrays of another solution stay what they are.
+        own = nobody(model, horizon) if start is None else tuple(np.array(s) for s in start)
+        work = Blockwise(model, rule, horizon, own, DEPTH if accelerate else 0)
         longest = LONG_LEG
     aim, before, steps, idle = tol, math.inf, 0, 0
     traces: list[np.ndarray] = []
