@@ -80,7 +80,7 @@ class Sides:
         return self.work.sweep(self.work.fields(), 1.0)[0]
 
     def prepare_numba(self) -> None:
-        agents, cells = self.agents, SIDE * SIDE
+        cells = SIDE * SIDE
         _, legal = map_moves(SIDE)
         own = self.state
         self.own = np.concatenate([own, own[:, -1:]], axis=1)

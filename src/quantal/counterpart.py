@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantal import memory
-from quantal.crowd import CrowdGame, Kind, felt
+from quantal.crowd import CrowdGame, Kind, felt, legal_of
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
@@ -99,7 +99,7 @@ def _people(game: CrowdGame) -> list[_Person]:
     people: list[_Person] = []
     for i, member in enumerate(game.members):
         cells = _reachable(game.kind_of(i), game.starts[i][0], game.goals[i])
-        actions = np.flatnonzero(_legal(game, i)[cells].any(axis=0))
+        actions = np.flatnonzero(legal_of(game, i)[cells].any(axis=0))
         names = [member.name] if member.count == 1 else [f"{member.name} {k + 1}" for k in range(member.count)]
         people += [_Person(name, i, cells, actions) for name in names]
     return people
@@ -121,24 +121,13 @@ def _reachable(kind: Kind, starts: np.ndarray, goal: int | None) -> np.ndarray:
     return np.flatnonzero(seen)
 
 
-def _legal(game: CrowdGame, member: int) -> np.ndarray:
-    """Legal actions (n, A); at the goal the one that stays there, or the first where none does."""
-    kind, goal = game.kind_of(member), game.goals[member]
-    if goal is None:
-        return kind.legal
-    legal = kind.legal.copy()
-    stays = kind.legal[goal] & ((kind.successors[goal] == goal) | (kind.probabilities[goal] == 0)).all(axis=1)
-    legal[goal] = np.arange(legal.shape[1]) == (stays if stays.any() else kind.legal[goal]).argmax()
-    return legal
-
-
 def _moves(game: CrowdGame, person: _Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Successors and probabilities (cells, A, B), and legal actions (cells, A), in the person's own numbers."""
     kind, goal = game.kind_of(person.member), game.goals[person.member]
     number = np.zeros(game.number_of_cells, dtype=np.int32)
     number[person.cells] = np.arange(person.cells.size)
     here = np.ix_(person.cells, person.actions)
-    legal = _legal(game, person.member)[here]
+    legal = legal_of(game, person.member)[here]
     matters = legal[..., None] & (kind.probabilities[here] > 0)
     if goal is not None:
         matters &= (person.cells != goal)[:, None, None]

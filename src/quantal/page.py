@@ -43,6 +43,9 @@ MOST_NUMBERS = 2_000_000
 TONES = ("road", "junction", "zebra", "pavement", "bay", "floor")
 """Grounds that have a colour of their own."""
 OTHER_TONES = 4
+SETTLED = (Status.CONVERGED, Status.PRECISION)
+CROWDED = 0.98
+"""Of the cells where some are expected, so many have less than a full disc."""
 PRESENT = 1e-9
 """Where fewer of a kind are expected, nothing is said about what those who are there do."""
 
@@ -378,10 +381,13 @@ def _gather(solution: CrowdSolution, progress: Callable[[float], None]) -> _Gath
 
 
 def _fullest(found: _Gathered) -> float:
-    """How many fill a disc: the most that are expected in a cell that is nobody's goal."""
+    """How many fill a disc: more than are expected almost anywhere but at goals, so that a few crowded cells leave the
+    others visible.
+    """
     aims = sorted({goal for part in found.parts for goal in part.goals})
-    most = max(float(np.delete(part.presence, aims, axis=1).max(initial=0.0)) for part in found.parts)
-    return most if most > 0 else 1.0
+    numbers = np.concatenate([np.delete(part.presence, aims, axis=1).ravel() for part in found.parts])
+    numbers = numbers[numbers > 0.01 * numbers.max(initial=0.0)]
+    return float(f"{np.quantile(numbers, CROWDED):.2g}") if numbers.size else 1.0
 
 
 def _label(solution: CrowdSolution, part: _Part) -> str:
@@ -419,6 +425,14 @@ def _played(solution: CrowdSolution) -> str:
     )
 
 
+def _power(x: float) -> str:
+    """Write a number as people do: 0.25, but 3×10⁻¹²."""
+    if x == 0 or 1e-3 <= abs(x) < 1e4:
+        return f"{x:.3g}"
+    digits, power = f"{x:.0e}".split("e")
+    return f"{digits}×10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
 def _notes(game: CrowdGame, names: Sequence[str], together: bool, step: int) -> list[str]:
     """Say what was left out or added up."""
     notes = ["Probabilities are kept in single precision (seven digits)."]
@@ -434,14 +448,14 @@ def _notes(game: CrowdGame, names: Sequence[str], together: bool, step: int) -> 
 
 
 def _ending(solution: CrowdSolution) -> list[dict[str, str]]:
-    if solution.status in (Status.CONVERGED, Status.PRECISION):
+    if solution.status in SETTLED:
         return [
             {
                 "sign": "✓",
-                "head": "It is an equilibrium, to within rounding",
+                "head": "It is an equilibrium, to within its tolerance",
                 "words": "If everybody knew these probabilities and answered them, no probability would change by more "
-                f"than {solution.occupancy_residual:.0e} and no expected payoff by more than "
-                f"{solution.payoff_residual:.0e}.",
+                f"than {_power(solution.occupancy_residual)} and no expected payoff by more than "
+                f"{_power(solution.payoff_residual)}.",
             }
         ]
     return [
@@ -465,15 +479,15 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "It is the only equilibrium: proved",
-                "words": f"{proving.name}: {proving.quantity} is {proving.size:.3g}, and up to {proving.constant:.3g} "
+                "words": f"{proving.name}: {proving.quantity} is {_power(proving.size)}, and up to {_power(proving.constant)} "
                 "there is only one.",
             }
         )
     else:
         nearest = proof.bounds[-1]
         why = nearest.applies or (
-            f"the mildest of them, {nearest.name}, asks for a {nearest.quantity} of at most {nearest.constant:.3g}, "
-            f"which here is {nearest.size:.3g}"
+            f"the mildest of them, {nearest.name}, asks for a {nearest.quantity} of at most {_power(nearest.constant)}, "
+            f"which here is {_power(nearest.size)}"
         )
         said.append(
             {
@@ -482,6 +496,8 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
                 "words": f"The conditions under which theory rules them out do not hold: {why}.",
             }
         )
+    if solution.status not in SETTLED:
+        return said  # what holds near an equilibrium says nothing here
     radius = proof.spectral_radius
     if radius < 1:
         said.append(
@@ -498,7 +514,7 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
                 "sign": "!",
                 "head": "It is not stable when everyone answers at once",
                 "words": f"A small change of what agents expect of each other grows {radius:.3g}-fold with each round "
-                "(spectral radius); it was found by damping.",
+                "(spectral radius): plain alternation would leave it.",
             }
         )
     if proof.error_bound is not None:
@@ -506,7 +522,7 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "How exact the probabilities are",
-                "words": f"Each is within about {proof.error_bound:.0e} of the equilibrium's (first-order bound).",
+                "words": f"Each is within about {_power(proof.error_bound)} of the equilibrium's (first-order bound).",
             }
         )
     return said

@@ -217,7 +217,7 @@ class _Reader:
         if key not in self.blocks:
             with jax.enable_x64(self.dtype == "float64"):
                 if self.field is None:
-                    self.field = forward_backward.field_of(self.layout.model, self.state)
+                    self.field = forward_backward.field_of(self.layout.model, self.horizon, self.state)
                 arrays = forward_backward.read(
                     self.layout.model,
                     self.rule,

@@ -367,3 +367,56 @@ def test_a_solution_starts_the_next_solve():
     # From another precision, whose agents are grouped in another way.
     other = solved(game, beta=betas(game))
     assert apart(solved(game, start=other), first) <= 1e-9
+
+
+# --------------------------------------------------------------------------- large crowds
+
+
+def in_place(monkeypatch):
+    """Let every crowd be worked on as large ones are, in blocks of a few agents."""
+    monkeypatch.setattr(forward_backward, "_small", lambda state: False)
+    monkeypatch.setattr("quantal.crowd_layout.BLOCK_CELLS", 24)
+    crowd_layout.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "beta"), [("grid", BETA), ("graph, chance, nearness", BETA), ("grid, weights of members", 0.5)]
+)
+def test_what_is_worked_on_in_place_comes_to_the_same_end(name, beta, monkeypatch):
+    whole = solved(crowds.GAMES[name](), beta=beta)
+    in_place(monkeypatch)
+    game = crowds.GAMES[name]()
+    blocks = solved(game, beta=beta)
+    assert blocks.converged
+    assert apart(whole, blocks) <= 1e-8
+    # Its residuals are those of the undamped map, from the occupancies that it returns.
+    layout = crowd_layout(game, (beta,) * len(game.members), "float64")
+    state = [np.asarray(s) for s in blocks.state]
+    before = [state[w][b, :, r][:, layout.places] for w, b, r in layout.seats]
+    padded = before if game.final_interaction else [np.concatenate([o, np.zeros_like(o[:1])]) for o in before]
+    after, _ = crowds.respond(game, [beta] * len(game.members), "expected", HORIZON, padded)
+    residual = max(float(np.abs(a[: len(b)] - b).max()) for a, b in zip(after, before, strict=True))
+    assert residual <= blocks.occupancy_residual + 1e-14 <= 1e-11 + 1e-14
+
+
+def test_damped_steps_in_place_are_the_plain_ones(monkeypatch):
+    # Equation (14) alone: the same occupancies after the same steps, and no acceleration that could differ. The whole
+    # map is applied once more at the end of a run to look, in place and not.
+    options = {"method": "picard", "damping": 0.3, "max_steps": 4}
+    whole = solved(crowds.on_grid(), **options)
+    in_place(monkeypatch)
+    blocks = solved(crowds.on_grid(), **options)
+    np.testing.assert_allclose(blocks.trace, whole.trace, rtol=1e-12)
+    assert blocks.occupancy_residual == pytest.approx(whole.occupancy_residual, rel=1e-12)
+    assert blocks.payoff_residual == pytest.approx(whole.payoff_residual, rel=1e-12)
+    assert apart(whole, blocks) <= 1e-13
+
+
+def test_a_solve_in_place_leaves_the_solution_that_it_starts_from_alone(monkeypatch):
+    in_place(monkeypatch)
+    first = solved(crowds.on_grid(), max_steps=2)
+    before = [np.array(s) for s in first.state]
+    second = solved(first.game, start=first)
+    assert second.converged
+    for a, b in zip(first.state, before, strict=True):
+        np.testing.assert_array_equal(a, b)

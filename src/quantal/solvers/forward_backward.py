@@ -253,7 +253,14 @@ def read(
     return q, policy, jnp.concatenate([values, last[None]]), jnp.concatenate([before, after[None]])
 
 
-field_of = quick_jit(fields)
+_field_of = quick_jit(fields)
+
+
+def field_of(model: CrowdModel, horizon: int, state: State) -> Array:
+    """What everyone adds up to; of a large crowd without another copy of the state."""
+    if _small(state):
+        return _field_of(model, state)
+    return Blockwise(model, "expected", horizon, tuple(map(np.asarray, state)), 0).fields()
 
 
 # ---------------------------------------------------------------------- how it answers small changes

@@ -1,11 +1,12 @@
 "use strict";
 (async () => {
   const SVG = "http://www.w3.org/2000/svg", UNIT = 40, STEP_MS = 550, TWEEN_MS = 220;
-  const SEEN = 0.004, MARKED = 0.3, TIPPED = 0.05, MET = [0.005, 0.05, 0.2, 0.5];
+  const SEEN = 0.004, MARKED = 0.3, TIPPED = 0.05;
   const GLYPHS = { left: "←", right: "→", up: "↑", down: "↓", stay: "•", "up-left": "↖", "up-right": "↗", "down-left": "↙", "down-right": "↘" };
   const $ = id => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const { parts, cells, frames, horizon } = data;
+  const together = parts[0].together, MET = together ? [0.05, 0.2, 0.5, 1] : [0.005, 0.05, 0.2, 0.5], MARKS = together ? 12 : 40;
   const n = cells.labels.length, last = frames.length - 1;
 
   // ------------------------------------------------------------ numbers
@@ -45,7 +46,7 @@
 
   const round = p => p.toFixed(3).replace(/^0/, "");
   const brief = v => v < 1e-6 ? "0" : v < 1e-4 ? "below 0.0001" : v >= 100 ? v.toFixed(0) : String(+v.toPrecision(3));
-  const amount = (i, v) => parts[i].many ? brief(v) : round(v);
+  const amount = (i, v) => v >= 10 ? v.toFixed(1) : round(v);
   function make(tag, attributes = {}, text = null, space = null) {
     const element = space ? document.createElementNS(space, tag) : document.createElement(tag);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -105,8 +106,8 @@
     draw(map, "path", { class: "stripes", d: stripes });
     draw(map, "path", { class: "lanes", d: lanes });
     layers.parts = parts.map((part, i) => {
-      const group = draw(map, "g", { class: `c${part.colour}` });
-      if (part.starts.length <= 40) draw(group, "path", { class: "start", d: part.starts.map(x => {
+      const group = draw(map, "g", { class: `c${part.colour}${together ? " many" : ""}` });
+      if (part.starts.length <= MARKS) draw(group, "path", { class: "start", d: part.starts.map(x => {
         const [cx, cy] = spot(i, x), s = 1.7 * fullest;
         return `M${cx - s / 2} ${cy - s / 2}h${s}v${s}h${-s}z`;
       }).join("") });
@@ -125,6 +126,7 @@
   }
 
   function drawDiscs(f, from, share) {
+    const pixels = Math.min(map.clientWidth / data.width, map.clientHeight / data.height) / UNIT || 1;
     for (const { path, group, marks, i } of layers.discs) {
       let d = "", used = 0;
       if (shown[i]) for (let x = 0; x < n; x++) {
@@ -132,7 +134,7 @@
         if (v < SEEN) continue;
         const [cx, cy] = spot(i, x), r = fullest * Math.sqrt(Math.min(1, v));
         d += circle(cx, cy, r);
-        if (v < MARKED) continue;
+        if (v < MARKED || 2 * r * pixels < 11) continue;
         const mark = marks[used] ?? (marks[used] = draw(group, "text", { class: "mark" }, parts[i].mark));
         mark.setAttribute("x", cx.toFixed(2)); mark.setAttribute("y", cy.toFixed(2));
         mark.setAttribute("font-size", (1.25 * r).toFixed(2));
@@ -182,6 +184,7 @@
     for (const path of layers.cursor) path.setAttribute("d", brackets);
     layers.arrow.replaceChildren();
     layers.arrow.setAttribute("class", i >= 0 ? `c${parts[i].colour}` : "");
+    const legible = Math.min(map.clientWidth / data.width, map.clientHeight / data.height) >= 24;
     if (row) {
       actionsOf(i).forEach((name, a) => {
         const p = row[a], toward = direction(i, x, a);
@@ -193,8 +196,8 @@
       });
       actionsOf(i).forEach((name, a) => {
         const p = row[a], toward = direction(i, x, a), far = UNIT * 1.05 * p + 9;
-        if (p < TIPPED) return;
-        const place = toward ? [px(x) + toward[0] * Math.max(far, 15), py(x) + toward[1] * Math.max(far, 15)] : [px(x), py(x)];
+        if (p < TIPPED || !legible) return;
+        const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x), py(x)];
         draw(layers.arrow, "text", { class: "tip", x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
       });
     }
@@ -328,8 +331,8 @@
     const total = data.together, sum = to => total.slice(0, to + 1).reduce((a, b) => a + b, 0);
     chart("Expected meetings: pairs in one cell, before either has arrived", t => {
       const best = data.pairs.map(pair => [pair.steps[t], pair]).sort((a, b) => b[0] - a[0])[0];
-      const who = best && best[0] >= 0.0005 && data.pairs.length > 1 ? `; most: ${best[1].names.join(" and ")}, ${brief(best[0])}` : "";
-      return `Step ${t}: ${brief(total[t])}${who}. Added up so far ${brief(sum(t))}, of ${brief(sum(horizon))} in all.`;
+      const who = best && best[0] >= 0.0005 && data.pairs.length > 1 ? `, most by ${best[1].names.join(" and ")}` : "";
+      return `Step ${t}: ${brief(total[t])}${who}. ${brief(sum(t))} so far, ${brief(sum(horizon))} in all.`;
     }, [{ values: total }], ceiling(Math.max(...total)), true);
     const series = parts.map((part, i) => part.arrived && { part: i, values: part.arrived }).filter(Boolean);
     if (series.length) chart("Arrived at the goal: probability", t => `Step ${t}: ${series.filter(s => shown[s.part]).map(s => `${parts[s.part].name} ${s.values[t].toFixed(2)}`).join(", ")}.`, series, 1, false);
@@ -446,9 +449,9 @@
       $("key").append(item);
     };
     const dot = [["circle", { class: "full", cx: 8, cy: 8, r: 6 }]];
-    line(dot, data.counted ? `area: how many are expected, full at ${brief(data.fullest)}` : "area: probability of being there");
+    line(dot, data.counted ? `area: how many are expected, full at ${brief(data.fullest)} or more` : "area: probability of being there");
     if (parts.some(p => p.goals.length && p.goals.length <= 40)) line([["circle", { class: "line", cx: 8, cy: 8, r: 6.5, "stroke-width": 1.5 }], ["circle", { class: "line", cx: 8, cy: 8, r: 4.2, "stroke-width": 1.5 }]], "goal");
-    if (parts.some(p => p.starts.length <= 40)) line([["rect", { class: "line", x: 2.5, y: 2.5, width: 11, height: 11, "stroke-width": 1.3, "stroke-dasharray": "2.2 1.6" }]], "start");
+    if (parts.some(p => p.starts.length <= MARKS)) line([["rect", { class: "line", x: 2.5, y: 2.5, width: 11, height: 11, "stroke-width": 1.3, "stroke-dasharray": "2.2 1.6" }]], "start");
     line([["rect", { class: "line", x: 2, y: 2, width: 12, height: 12, "stroke-width": 2.4 }]], "two may meet, thicker for likelier");
   }
   function makeWords() {
@@ -490,6 +493,6 @@
   slider.max = last;
   makeWords(); makeLegend(); makeKey(); drawGround(); makeCharts();
   setFrame(0);
-  new ResizeObserver(() => charts.forEach(drawChart)).observe($("charts"));
+  new ResizeObserver(() => show()).observe($("charts"));
   document.documentElement.dataset.ready = "yes";
 })();
