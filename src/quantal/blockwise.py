@@ -62,6 +62,8 @@ class Blockwise:
         self.threads = ThreadPoolExecutor(self.workers)
         self.looked: tuple[float, Array, Array] | None = None
         """Residual, fields and image's fields of the state as it is, once known."""
+        self.change: float | None = None
+        """Its payoff residual."""
 
     def leg(self, damping: float, aim: float, most: int) -> Leg:
         """Take steps until the residual of the undamped map is at most `aim`; `most`, and one that only looks."""
@@ -87,6 +89,8 @@ class Blockwise:
 
     def gap(self) -> float:
         """|Q(T(O)) - Q(O)|."""
+        if self.change is not None:
+            return self.change
         _, field, image = self._look()
 
         def one(part: int, k: int, worst: float) -> float:
@@ -94,7 +98,8 @@ class Blockwise:
             found = _gap(self.bare, movers, self.rule, self.horizon, (field, image), np.int32(k), own)
             return max(worst, float(found))
 
-        return max(self._each(0.0, one))
+        self.change = max(self._each(0.0, one))
+        return self.change
 
     def found(self) -> tuple[tuple[np.ndarray, ...], float, float]:
         """The state and both residuals."""
@@ -134,7 +139,7 @@ class Blockwise:
 
     def sweep(self, field: Array, share: float) -> tuple[float, Array]:
         """A round: go a share of the way to the answers to this field; |T(O) - O| before, and the answers' fields."""
-        self.looked = None
+        self.looked = self.change = None
 
         def one(part: int, k: int, found: tuple[float, Array | None]) -> tuple[float, Array]:
             worst, total = found

@@ -40,6 +40,9 @@ HISTORY_BYTES = 2**27
 """Most memory for its history; larger crowds are worked on in place, and accelerated in what they add up to."""
 FEW, FEW_BYTES = 16, 2**30
 """So few agents, distinct ones, may have more: what each makes of itself is much of what they add up to."""
+AHEAD = 8
+"""A large crowd's occupancies are at first asked for a residual so much smaller than `tol`: payoffs add them up, and to
+look at payoffs takes as long as three steps."""
 LEAST_DAMPING = 1 / 64
 SETTLING = 0.5
 """A leg that leaves more than this of the residual has not brought it down."""
@@ -132,20 +135,26 @@ class _Whole:
         self.memory = DEPTH if accelerate else 0
         self.residual = math.inf
         self.best = math.inf, state
+        self.change: float | None = None
+        """The payoff residual of the state as it is, once known."""
 
     def leg(self, damping: float, aim: float, most: int) -> Leg:
         found = _leg(self.model, self.rule, self.horizon, self.state, damping, aim, most, self.memory)
         self.state, self.residual, steps = found.q, float(found.residual), int(found.steps)
+        self.change = None
         if self.residual < self.best[0]:
             self.best = self.residual, self.state
         return Leg(self.residual, np.asarray(found.trace, dtype=np.float64)[:steps])
 
     def gap(self) -> float:
-        return float(payoff_gap(self.model, self.rule, self.horizon, self.state))
+        if self.change is None:
+            self.change = float(payoff_gap(self.model, self.rule, self.horizon, self.state))
+        return self.change
 
     def found(self) -> tuple[State, float, float]:
         if self.best[0] < self.residual:
             self.residual, self.state = self.best
+            self.change = None
         return self.state, self.residual, self.gap()
 
 
@@ -181,13 +190,13 @@ def solve(
     begin = nobody(model, horizon) if start is None else start
     if _small(begin):
         work: _Whole | Blockwise = _Whole(model, rule, horizon, begin, accelerate)
-        longest = LEG
+        longest, aim = LEG, tol
     else:
         # Worked on in place: the arrays of another solution stay what they are.
         own = nobody(model, horizon) if start is None else tuple(np.array(s) for s in start)
         work = Blockwise(model, rule, horizon, own, DEPTH if accelerate else 0)
-        longest = LONG_LEG
-    aim, before, steps, idle = tol, math.inf, 0, 0
+        longest, aim = LONG_LEG, tol / AHEAD
+    before, steps, idle = math.inf, 0, 0
     traces: list[np.ndarray] = []
     least = min(LEAST_DAMPING, damping)
     while True:
