@@ -381,9 +381,7 @@ def _gather(solution: CrowdSolution, progress: Callable[[float], None]) -> _Gath
 
 
 def _fullest(found: _Gathered) -> float:
-    """How many fill a disc: more than are expected almost anywhere but at goals, so that a few crowded cells leave the
-    others visible.
-    """
+    """How many fill a disc: few enough that one crowded cell does not make all others invisible."""
     aims = sorted({goal for part in found.parts for goal in part.goals})
     numbers = np.concatenate([np.delete(part.presence, aims, axis=1).ravel() for part in found.parts])
     numbers = numbers[numbers > 0.01 * numbers.max(initial=0.0)]
@@ -427,7 +425,7 @@ def _played(solution: CrowdSolution) -> str:
 
 def _power(x: float) -> str:
     """Write a number as people do: 0.25, but 3×10⁻¹²."""
-    if x == 0 or 1e-3 <= abs(x) < 1e4:
+    if x == 0 or 1e-3 <= abs(x) < 1e4 or not np.isfinite(x):
         return f"{x:.3g}"
     digits, power = f"{x:.0e}".split("e")
     return f"{digits}×10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
@@ -479,15 +477,15 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "It is the only equilibrium: proved",
-                "words": f"{proving.name}: {proving.quantity} is {_power(proving.size)}, and up to {_power(proving.constant)} "
-                "there is only one.",
+                "words": f"{proving.name}: {proving.quantity} is {_power(proving.size)}, and up to "
+                f"{_power(proving.constant)} there is only one.",
             }
         )
     else:
         nearest = proof.bounds[-1]
         why = nearest.applies or (
-            f"the mildest of them, {nearest.name}, asks for a {nearest.quantity} of at most {_power(nearest.constant)}, "
-            f"which here is {_power(nearest.size)}"
+            f"the mildest of them, {nearest.name}, asks for a {nearest.quantity} of at most "
+            f"{_power(nearest.constant)}, which here is {_power(nearest.size)}"
         )
         said.append(
             {

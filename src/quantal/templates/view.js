@@ -44,7 +44,7 @@
 
   // ------------------------------------------------------------ words
 
-  const round = p => p.toFixed(3).replace(/^0/, "");
+  const round = p => p >= 0.9995 && p < 1.0005 ? "1" : p.toFixed(3).replace(/^0/, "");
   const brief = v => v < 1e-6 ? "0" : v < 1e-4 ? "below 0.0001" : v >= 100 ? v.toFixed(0) : String(+v.toPrecision(3));
   const amount = (i, v) => v >= 10 ? v.toFixed(1) : round(v);
   function make(tag, attributes = {}, text = null, space = null) {
@@ -280,7 +280,7 @@
     const svg = make("svg", { class: "chart", role: "img", "aria-label": title }, null, SVG);
     figure.append(words, svg);
     $("charts").append(figure);
-    const one = { svg, note, caption, series, most, area, left: 36, right: area ? 12 : 92 };
+    const one = { svg, note, caption, series, most, area, left: 44, right: area ? 12 : 92 };
     svg.addEventListener("click", event => {
       const { width, left } = svg.getBoundingClientRect();
       const t = (event.clientX - left - one.left) / (width - one.left - one.right) * horizon;
@@ -329,7 +329,7 @@
   };
   function makeCharts() {
     const total = data.together, sum = to => total.slice(0, to + 1).reduce((a, b) => a + b, 0);
-    chart("Expected meetings: pairs in one cell, before either has arrived", t => {
+    chart("Expected meetings on the way: pairs in one cell", t => {
       const best = data.pairs.map(pair => [pair.steps[t], pair]).sort((a, b) => b[0] - a[0])[0];
       const who = best && best[0] >= 0.0005 && data.pairs.length > 1 ? `, most by ${best[1].names.join(" and ")}` : "";
       return `Step ${t}: ${brief(total[t])}${who}. ${brief(sum(t))} so far, ${brief(sum(horizon))} in all.`;
