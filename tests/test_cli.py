@@ -14,7 +14,7 @@ import pytest
 import quantal as qt
 from quantal import cli, experiments, store
 
-COMMANDS = ("games", "solve", "path", "simulate", "reproduce", "demo")
+COMMANDS = ("games", "solve", "view", "path", "simulate", "reproduce", "demo")
 NORMAL_FORM = "selten-chmura-3"
 
 
