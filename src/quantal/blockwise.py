@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from quantal.crowd_layout import CrowdModel, Movers
+from quantal.crowd_layout import Block, CrowdModel, Movers
 from quantal.iterate import History
 from quantal.logit import ValueRule
 from quantal.passes import added, answer, near, payoff_change
@@ -34,6 +34,10 @@ T = TypeVar("T")
 
 FIELD_HISTORY_BYTES = 2**30
 """Most memory for the fields' history; where everyone feels everyone otherwise there are as many fields as agents."""
+
+
+PLAIN_STEPS = 3
+"""After an accelerated one that made the residual larger."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Blockwise:
     def leg(self, damping: float, aim: float, most: int) -> Leg:
         """Take steps until the residual of the undamped map is at most `aim`; `most`, and one that only looks."""
         trace: list[float] = []
-        history = None
+        history, rest = None, 0
         field = self.fields()
         while len(trace) < most:
             residual, image = self.sweep(field, damping)
@@ -80,10 +84,15 @@ class Blockwise:
                 if residual <= aim:
                     return Leg(residual, np.array(trace))
                 history = None
-            if self.memory:
-                field, history = _accelerated(field, image, damping, history, self.memory)
+            # A field runs ahead of the occupancies that go with it: where that does harm, plain steps bring them
+            # together again.
+            if len(trace) > 1 and residual > trace[-2]:
+                history, rest = None, PLAIN_STEPS
+            if rest or not self.memory:
+                rest = max(0, rest - 1)
+                field = self.fields()
             else:
-                field = field + damping * (image - field)
+                field, history = _accelerated(field, image, damping, history, self.memory)
         residual, _, _ = self._look()
         return Leg(residual, np.array([*trace, residual]))
 
@@ -113,7 +122,7 @@ class Blockwise:
         Calls from several threads are what makes XLA run programs side by side.
         """
         blocks, workers = self.blocks, self.workers
-        wide = jax.config.jax_enable_x64  # a thread's own setting
+        wide: bool = jax.config.read("jax_enable_x64")  # a thread's own setting
 
         def run(worker: int) -> T:
             found = start
@@ -166,7 +175,7 @@ class Blockwise:
         return self.looked
 
 
-def _block(movers: Movers, k: Array) -> tuple:
+def _block(movers: Movers, k: Array) -> tuple[Block, Array]:
     return jax.tree.map(lambda x: x[k], (movers.agents, movers.levels))
 
 
@@ -221,11 +230,10 @@ def _accelerated(
     """Anderson's next field; in double precision, as differences of differences are taken."""
     with jax.enable_x64(True):
         wide, ahead = (jax.device_put(np.asarray(x, dtype=np.float64)) for x in (field, image))
-        if history is None:
-            history = History.empty((wide,), memory)
-        (mixed,), history = _mix(history, (wide,), (ahead,), damping)
+        taken = History.empty((wide,), memory) if history is None else history
+        (mixed,), taken = _mix(taken, (wide,), (ahead,), damping)
         narrow = np.asarray(mixed).astype(field.dtype)
-    return jax.device_put(narrow), history
+    return jax.device_put(narrow), taken
 
 
 _mix = jax.jit(History.mix)

@@ -15,12 +15,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from quantal.blockwise import Blockwise, Leg
 from quantal.crowd_layout import CrowdModel, Movers
@@ -29,8 +30,8 @@ from quantal.logit import ValueRule
 from quantal.passes import Choice, answer, backward, fields, forward, last_value, payoff_change
 from quantal.precision import quick_jit
 
-State = tuple[Float[Array | np.ndarray, "_ _ _ _"], ...]
-"""Per movers, O^0..O^{T-1}; and O^T if Psi(O^T) counts."""
+State = tuple[Any, ...]
+"""Per movers, O^0..O^{T-1}, and O^T if Psi(O^T) counts: [blocks, times, g, N]; of NumPy where it is large."""
 
 LEG, LONG_LEG = 20, 10
 """Steps after which damping is thought over, of a small crowd and of a large one."""
