@@ -10,41 +10,12 @@ from pathlib import Path
 
 import jax
 import pytest
-from typer.testing import CliRunner
 
 import quantal as qt
 from quantal import cli, comparisons, experiments, store
 
-COMMANDS = ("games", "solve", "path", "simulate", "train", "compare", "reproduce", "demo")
+COMMANDS = ("games", "solve", "view", "path", "simulate", "train", "compare", "reproduce", "demo")
 NORMAL_FORM = "selten-chmura-3"
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """Run a command in this process."""
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def invoke(*arguments, code=0):
-        result = CliRunner().invoke(cli.app, [str(a) for a in arguments], prog_name="quantal")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == code, result.output
-        return result
-
-    return invoke
-
-
-@pytest.fixture
-def ask(run):
-    """Run a command with --json; its output must be one JSON object, and nothing else, on either stream."""
-
-    def invoke(*arguments, code=0):
-        result = run(*arguments, "--json", code=code)
-        assert result.stderr == ""
-        assert "NaN" not in result.stdout
-        return json.loads(result.stdout)
-
-    return invoke
 
 
 @pytest.fixture(scope="module")

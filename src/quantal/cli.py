@@ -1,4 +1,4 @@
-"""The command line: ``quantal games | solve | path | simulate | train | compare | reproduce | demo``.
+"""The command line: ``quantal games | solve | view | path | simulate | train | compare | reproduce | demo``.
 
 Every command prints tables for people, or with ``--json`` one JSON object for machines (keys in docs/command-line.md),
 and ends with 0 done, 1 not converged, 2 bad input. What is said on the way goes to standard error.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from quantal.errors import FileError, ParameterError, QuantalError
 from quantal.game import MarkovGame
+from quantal.scene import Scene
 from quantal.solution import Solution
 
 DONE, NOT_CONVERGED, BAD_INPUT = 0, 1, 2
@@ -207,6 +209,10 @@ class _Target:
 
 
 def _target(name: str) -> _Target:
+    scene = _scene(name)
+    if scene is not None:
+        game = _exact(scene)
+        return _Target(game, scene.beta_of(game), scene.horizon, None, scene.value, None)
     if name.endswith(".nc") or os.sep in name:
         from quantal import store
 
@@ -219,6 +225,24 @@ def _target(name: str) -> _Target:
     game = games.build(name)
     entry = games.CATALOGUE[name]
     return _Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
+
+
+def _scene(name: str) -> Scene | None:
+    """Read the scene of this name, or None if it is not the name of a scene."""
+    from quantal import scenefile
+
+    return scenefile.read_scene(name) if name.endswith(".toml") or name in scenefile.shipped() else None
+
+
+def _exact(scene: Scene) -> MarkovGame:
+    from quantal.scene import EXACT_ENTRIES
+
+    if scene.exact_entries > EXACT_ENTRIES:
+        raise ParameterError(
+            f"{scene.name}: this command needs the exact game, which has {scene.exact_entries:,} joint positions times "
+            f"joint actions: expected at most {EXACT_ENTRIES:,}. Use quantal solve, which plays it as a crowd"
+        )
+    return scene.exact()
 
 
 class _Setting(TypedDict):
@@ -302,7 +326,11 @@ def _check_target_file(option: str, path: Path | None, endings: tuple[str, ...])
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="NAME|FILE.nc", help="A game of `quantal games`, or a solution saved by --save.")
+    str,
+    typer.Argument(
+        metavar="NAME|SCENE.toml|FILE.nc",
+        help="A game or scene of `quantal games`, a scene file, or a solution saved by --save.",
+    ),
 ]
 BetaOption = Annotated[
     str | None, typer.Option("--beta", help="Precision: a number, or one per agent: 1,2. (Default: the game's own.)")
@@ -356,10 +384,16 @@ def games(
     name: Annotated[str | None, typer.Argument(help="Show this one, with its map.")] = None, json: JsonOption = False
 ) -> int:
     """List the games that come with Quantal, or show one."""
-    from quantal import games, listing
+    from quantal import games, listing, scenefile
 
     if name is None:
-        _tell(json, listing.catalogue_record(games.CATALOGUE), listing.catalogue(games.CATALOGUE))
+        scenes = {name: scenefile.heading(name) for name in scenefile.shipped()}
+        record = {**listing.catalogue_record(games.CATALOGUE), **listing.scenes_record(scenes)}
+        _tell(json, record, listing.catalogue(games.CATALOGUE), listing.scenes(scenes))
+        return DONE
+    scene = _scene(name)
+    if scene is not None:
+        _tell(json, {"scene": scene.record(), "exact_entries": scene.exact_entries}, listing.scene_card(scene))
         return DONE
     game = games.build(name)
     entry = games.CATALOGUE[name]
@@ -391,12 +425,30 @@ def solve(
         bool, typer.Option("--certificate", help="What can be checked: residual, bounds, exploitability.")
     ] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the solution (.nc).")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Play a scene on joint positions, whatever its size.")] = False,
+    crowd: Annotated[bool, typer.Option("--crowd", help="Play a scene as a crowd (MGE-FB), however small.")] = False,
     figure: FigureOption = None,
+    animation: Annotated[Path | None, typer.Option(help="Show a scene step by step: .gif.")] = None,
     json: JsonOption = False,
 ) -> int:
     """Find a logit Markov quantal response equilibrium."""
     _check_target_file("--save", save, (".nc",))
     _check_target_file("--figure", figure, PICTURE_ENDINGS)
+    _check_target_file("--animation", animation, (".gif",))
+    scene = _scene(target)
+    if scene is not None:
+        unusable = {
+            "--restarts": bool(restarts),
+            "--state": bool(state),
+            "--time": when != 0,
+            "--save": save is not None,
+        }
+        unusable |= {"--discount": discount is not None, "--certificate": certificate, "--order": order != "jacobi"}
+        _refuse("not for a scene", unusable)
+        play = _which_game(exact, crowd)
+        how: dict[str, Any] = {"method": method, "damping": damping, "tol": tol, "max_steps": max_steps}
+        return _solve_scene(scene, play, beta, horizon, value, how, figure, animation, json)
+    _refuse("for a scene only", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
     given = _target(target)
     setting = _setting(given, beta, horizon, discount, value)
     _check_time(when, setting["horizon"])
@@ -442,6 +494,142 @@ def solve(
         written.append(str(figure))
     record["files"] = written
     parts += [f"written: {', '.join(written)}"] * bool(written)
+    _tell(json, record, *parts)
+    return DONE if solution.converged else NOT_CONVERGED
+
+
+def _refuse(when: str, given: dict[str, bool]) -> None:
+    for option, asked in given.items():
+        if asked:
+            raise ParameterError(f"{option}: {when}. Leave it out")
+
+
+def _which_game(exact: bool, crowd: bool) -> Literal["auto", "exact", "crowd"]:
+    if exact and crowd:
+        raise ParameterError("--exact --crowd: expected at most one of them. Leave one out")
+    return "exact" if exact else "crowd" if crowd else "auto"
+
+
+def _solve_scene(
+    scene: Scene,
+    play: Literal["auto", "exact", "crowd"],
+    beta: str | None,
+    horizon: int | None,
+    value: str | None,
+    how: dict[str, Any],
+    figure: Path | None,
+    animation: Path | None,
+    json: bool,
+) -> int:
+    """Solve a scene, and say when everyone arrives, where they wait and whom they meet."""
+    from quantal import scene_report
+    from quantal.journeys import journeys
+    from quantal.solve import solve
+
+    with _Waiting(f"solving {scene.title or scene.name}", quiet=json) as waiting:
+        game = scene.game(play)
+        solution = solve(
+            game,
+            beta=scene.beta_of(game) if beta is None else _numbers("--beta", beta),
+            horizon=scene.horizon if horizon is None else horizon,
+            value=scene.value if value is None else value,
+            **how,
+            progress=waiting,
+        )
+        found = journeys(scene, solution)
+    record = scene_report.scene_record(found, waiting.seconds)
+    parts: list[RenderableType] = [
+        scene_report.summary(found, waiting.seconds),
+        scene_report.journeys(found),
+        scene_report.meetings(found),
+    ]
+    written: list[str] = []
+    with _Waiting("drawing", quiet=json):
+        if figure is not None:
+            from quantal import crowd_figures, figures
+
+            figures.save(crowd_figures.occupancy(found), figure)
+            written.append(str(figure))
+        if animation is not None:
+            from quantal import crowd_figures
+
+            crowd_figures.animate(found, animation)
+            written.append(str(animation))
+    record["files"] = written
+    parts += [f"written: {', '.join(written)}"] * bool(written)
+    _tell(json, record, *parts)
+    return DONE if solution.converged else NOT_CONVERGED
+
+
+@_command("Example: quantal view junction --out junction.html")
+def view(
+    target: Annotated[
+        str, typer.Argument(metavar="SCENE", help="A scene of `quantal games`, or a scene file (.toml).")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The page (.html). (Default: the scene's name, here.)")] = None,
+    beta: BetaOption = None,
+    horizon: Annotated[int | None, typer.Option(help="Number of decisions. (Default: the scene's own.)")] = None,
+    value: ValueOption = None,
+    damping: Annotated[float, typer.Option(help="Weight of the new occupancies, to begin with.")] = 1.0,
+    certificate: Annotated[
+        bool, typer.Option("--certificate/--no-certificate", help="Say what is certain; takes about as long again.")
+    ] = True,
+    open_it: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Show it in a browser. (Default: in a terminal.)")
+    ] = None,
+    json: JsonOption = False,
+) -> int:
+    """Solve a scene as a crowd, and write a page that shows it: a map, a time slider, policies where you point."""
+    scene = _scene(target)
+    if scene is None:
+        raise ParameterError(
+            f"{target}: quantal view draws scenes, which it plays as crowds: expected a scene file (.toml) or one of "
+            "the scenes of quantal games. For a game, or a solution of one, use quantal solve --figure"
+        )
+    page_file = Path(f"{scene.name}.html") if out is None else out
+    _check_target_file("--out", page_file, (".html",))
+
+    import quantal
+    from quantal import page
+    from quantal.solve import solve
+
+    with _Waiting(f"solving {scene.title or scene.name}", quiet=json) as waiting:
+        solution = solve(
+            scene.crowd(),
+            beta=scene.beta if beta is None else _numbers("--beta", beta),
+            horizon=scene.horizon if horizon is None else horizon,
+            value=scene.value if value is None else value,
+            damping=damping,
+            progress=waiting,
+        )
+    asked = {"--beta": beta, "--horizon": horizon, "--value": value, "--damping": damping if damping != 1 else None}
+    options = [f"{name} {given}" for name, given in asked.items() if given is not None]
+    command = shlex.join(["quantal", "view", Path(target).name, *" ".join(options).split()])
+    with _Waiting("drawing", quiet=json) as drawing:
+        page.write(
+            solution,
+            page_file,
+            scene=scene,
+            certificate=certificate,
+            made=f"Quantal {quantal.__version__}: {command}",
+            progress=drawing,
+        )
+    parts = [str(solution.status)] * (not solution.converged) + [f"written: {page_file}"]
+    if (sys.stdout.isatty() and not json) if open_it is None else open_it:
+        import webbrowser
+
+        if not webbrowser.open(page_file.resolve().as_uri()):
+            parts.append("No browser could be started: open the page by hand.")
+    record = {
+        "scene": scene.name,
+        "converged": solution.converged,
+        "status": solution.status,
+        "advice": str(solution.status),
+        "residual": solution.residual,
+        "steps": solution.steps,
+        "seconds": waiting.seconds + drawing.seconds,
+        "files": [str(page_file)],
+    }
     _tell(json, record, *parts)
     return DONE if solution.converged else NOT_CONVERGED
 
@@ -718,6 +906,7 @@ Where to look next
   quantal games                                      games that come with Quantal
   quantal solve pursuit-three --state 0,8,4 --certificate
                                                      one equilibrium, and what is certain about it
+  quantal view junction                              who drives when, as a page in the browser
   quantal path stag-hunt --betas 0:4:41 --figure branch.png
                                                      how play changes with precision, through folds
   quantal reproduce all                              every experiment of the paper

@@ -85,7 +85,8 @@ def style() -> Generator[None]:
         yield
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Begin a figure of this size, in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -145,7 +146,7 @@ def _spread(heights: Sequence[float], gap: float, low: float, high: float) -> li
     return result
 
 
-def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, gap: float = 0.055) -> None:
+def label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, gap: float = 0.055) -> None:
     """Write (height, text, colour) beside the right ends of lines, apart from one another."""
     low, high = axes.get_ylim()
     places = _spread([y for y, _, _ in labels], gap * (high - low), low, high)
@@ -161,7 +162,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]], x: float, 
 def figure_3(record: Figure3) -> Figure:
     """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved."""
     with style():
-        figure = _figure(7.2, 2.9)
+        figure = new_figure(7.2, 2.9)
         times = sorted({t.time for t in record.traces}, reverse=True)
         panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
         alphas = sorted({t.damping for t in record.traces})
@@ -186,7 +187,7 @@ def figure_3(record: Figure3) -> Figure:
 def figure_4(record: Figure4) -> Figure:
     """First-move policies beside the printed ones, one panel per agent and start."""
     with style():
-        figure = _figure(7.2, 3.9)
+        figure = new_figure(7.2, 3.9)
         rows = [row for row in record.comparisons if not row.misprint]
         names = list(dict.fromkeys(row.what for row in rows))
         widths = [next(len(row.labels) for row in rows if row.what == name) for name in names]
@@ -229,7 +230,7 @@ def one_step(record: OneStep) -> Figure:
 def pursuit_scores(record: PursuitScores) -> Figure:
     """How averages over ten games scatter, and where the paper's lies."""
     with style():
-        figure = _figure(7.2, 2.7)
+        figure = new_figure(7.2, 2.7)
         panels = figure.subplots(1, len(record.samples), sharey=True, sharex=True)
         width = 1 / record.games
         top = 0.0
@@ -277,7 +278,7 @@ def pursuit_scores(record: PursuitScores) -> Figure:
 def grid_table(record: GridTable) -> Figure:
     """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
     with style():
-        figure = _figure(7.2, 2.9)
+        figure = new_figure(7.2, 2.9)
         left, right = figure.subplots(1, 2)
         rows = [row for row in record.comparisons if row.what.startswith("game I,")]
         low, high = 29.3, 29.75
@@ -340,7 +341,7 @@ def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: floa
 def published(record: PublishedGames) -> Figure:
     """Observed against predicted frequencies, each point with the number of its game."""
     with style():
-        figure = _figure(4.2, 4.2)
+        figure = new_figure(4.2, 4.2)
         draw_published(figure.subplots(), record)
     return figure
 
@@ -417,7 +418,7 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure = _figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
+        figure = new_figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
         panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
         for axes, i in zip(panels, agents, strict=True):
             draw_branch(axes, path, i, state)
@@ -488,7 +489,7 @@ def _name_curves(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> 
         (float(play[-1, action]), game.actions[agent][action], COLOURS[k % len(COLOURS)])
         for k, action in enumerate(_legal(game, agent, state))
     ]
-    _label_ends(axes, ends, float(betas[-1]), gap=0.07)
+    label_ends(axes, ends, float(betas[-1]), gap=0.07)
 
 
 def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -552,7 +553,7 @@ def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fi
     """Everyone's policy at a state as bars, one panel per agent."""
     game = solution.game
     with style():
-        figure = _figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
+        figure = new_figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
         panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
         for i, axes in enumerate(panels):
             play = _play(solution, i, state, time)
@@ -585,7 +586,7 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
         places = np.concatenate(game.coordinates)
         width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)
-        figure = _figure(max(2.6, scale * width), scale * height + 0.4)
+        figure = new_figure(max(2.6, scale * width), scale * height + 0.4)
         axes = figure.subplots()
         draw_map(axes, solution, state, time)
         figure.suptitle(_where(solution, state, time), fontsize=8.5)
@@ -742,7 +743,7 @@ def _where(solution: Solution, state: tuple[int, ...], time: int) -> str:
 def learners(record: LearnersTable) -> Figure:
     """Outcomes of every seed in game II, and NSCP's hunts, beside the paper's."""
     with style():
-        figure = _figure(7.2, 2.9)
+        figure = new_figure(7.2, 2.9)
         left, right = figure.subplots(1, 2)
         names = [method for method, game in record.outcomes if game == "II"]
         for height, method in enumerate(names):
@@ -777,7 +778,7 @@ def contest(record: Contest) -> Figure:
     with style():
         agents = record.game.agents
         height = 1.4 + 0.32 * len(record.contestants) + 0.6
-        figure = _figure(7.2, max(2.9, height))
+        figure = new_figure(7.2, max(2.9, height))
         left, right = figure.subplots(1, 2)
         for k, row in enumerate(record.contestants):
             colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]

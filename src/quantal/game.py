@@ -94,7 +94,7 @@ class MarkovGame:
         picture: str = "",
     ) -> None:
         shape = _lengths(state_shape)
-        names, labels = _names(agents, "agents"), _each(actions, "actions")
+        names, labels = labels_of(agents, "agents"), _each(actions, "actions")
         ones = (1,) * len(shape)
         if not len(final_rewards):
             final_rewards = [np.zeros(ones)] * len(names)
@@ -109,11 +109,11 @@ class MarkovGame:
             "actions": labels,
             "agents": names,
             "final_rewards": _each_numbers(final_rewards, "final_rewards"),
-            "legal": tuple(_booleans(mask, f"legal[{i}]") for i, mask in enumerate(legal)),
+            "legal": tuple(booleans(mask, f"legal[{i}]") for i, mask in enumerate(legal)),
             # Uniform as a view of one number: millions of states cost nothing.
             "start": np.broadcast_to(np.float64(1 / math.prod(shape)), shape)
             if start is None
-            else _numbers(start, "start"),
+            else numbers(start, "start"),
             "state_labels": _each(state_labels, "state_labels"),
             "coordinates": _each_numbers(coordinates, "coordinates"),
             "name": name,
@@ -167,7 +167,7 @@ class MarkovGame:
                 "transitions: from_arrays makes games with one general state axis: got Independent "
                 "moves, which need one axis per agent. Call MarkovGame(...) instead"
             )
-        masks = () if legal is None else tuple(_booleans(m, f"legal[{i}]") for i, m in enumerate(legal))
+        masks = () if legal is None else tuple(booleans(m, f"legal[{i}]") for i, m in enumerate(legal))
         if isinstance(transitions, Coupled):
             table = transitions.successors
             dynamics = transitions
@@ -216,7 +216,7 @@ class MarkovGame:
         GameError
             If the arrays disagree or hold numbers that are not finite.
         """
-        arrays = tuple(_numbers(p, f"payoffs[{i}]") for i, p in enumerate(payoffs))
+        arrays = tuple(numbers(p, f"payoffs[{i}]") for i, p in enumerate(payoffs))
         if not arrays:
             raise GameError("payoffs: expected one array per agent: got none. Give at least one")
         counts = arrays[0].shape
@@ -321,7 +321,7 @@ class MarkovGame:
             own = np.arange(self.number_of_states).reshape(self.state_shape + (1,) * (self.number_of_agents + 1))
             leaves = ((self.dynamics.successors != own) & (self.dynamics.probabilities > 0)).any(axis=-1)
             joint = ~(leaves & joint_legal(self)).any(axis=tuple(range(dims, leaves.ndim)))
-        return _frozen(joint)
+        return frozen(joint)
 
     def __repr__(self) -> str:
         states = "x".join(str(n) for n in self.state_shape)
@@ -357,23 +357,24 @@ def _against(table: np.ndarray, axis: int, dims: int) -> np.ndarray:
     return table.reshape((1,) * axis + table.shape[:1] + (1,) * (dims - axis - 1) + table.shape[1:])
 
 
-def _frozen(array: np.ndarray) -> np.ndarray:
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Make an array read-only, in place."""
     array.setflags(write=False)
     return array
 
 
-def _first(bad: np.ndarray | np.bool_) -> tuple[int, ...]:
+def first(bad: np.ndarray | np.bool_) -> tuple[int, ...]:
     """Index of the first true cell."""
     bad = np.asarray(bad)
     return tuple(int(k) for k in np.unravel_index(int(bad.argmax()), bad.shape))
 
 
-def _numbers(array: ArrayLike, what: str) -> np.ndarray:
+def numbers(array: ArrayLike, what: str) -> np.ndarray:
     """Copy to float64, read-only."""
     if getattr(getattr(array, "dtype", None), "kind", "") == "c":
         raise GameError(f"{what}: expected real numbers: got complex ones. Take the real part")
     try:
-        return _frozen(np.array(array, dtype=np.float64, order="C"))
+        return frozen(np.array(array, dtype=np.float64, order="C"))
     except (TypeError, ValueError) as error:
         raise GameError(
             f"{what}: expected an array of numbers: got {type(array).__name__} ({error}). "
@@ -382,25 +383,26 @@ def _numbers(array: ArrayLike, what: str) -> np.ndarray:
 
 
 def _each_numbers(arrays: Sequence[ArrayLike], what: str) -> tuple[np.ndarray, ...]:
-    return tuple(_numbers(array, f"{what}[{i}]") for i, array in enumerate(arrays))
+    return tuple(numbers(array, f"{what}[{i}]") for i, array in enumerate(arrays))
 
 
-def _booleans(array: ArrayLike, what: str) -> np.ndarray:
+def booleans(array: ArrayLike, what: str) -> np.ndarray:
     """Copy to booleans, read-only; 0 and 1 are understood."""
     if isinstance(array, np.ndarray) and array.dtype == bool:
-        return _frozen(array.copy(order="C"))
-    found = _numbers(array, what)
+        return frozen(array.copy(order="C"))
+    found = numbers(array, what)
     odd = (found != 0) & (found != 1)
     if odd.any():
-        index = _first(odd)
+        index = first(odd)
         raise GameError(
             f"{what}: expected booleans (or 0 and 1): got {found[index]} at index {index}. "
             "Compare first, for example mask > 0"
         )
-    return _frozen(found.astype(bool))
+    return frozen(found.astype(bool))
 
 
-def _names(names: Sequence[object], what: str) -> tuple[str, ...]:
+def labels_of(names: Sequence[object], what: str) -> tuple[str, ...]:
+    """Names as text; one string is not a sequence of names."""
     if isinstance(names, str):
         raise GameError(f"{what}: expected a sequence of names: got the string {names!r}. Make it a list")
     return tuple(str(name) for name in names)
@@ -409,7 +411,7 @@ def _names(names: Sequence[object], what: str) -> tuple[str, ...]:
 def _each(lists: Sequence[Sequence[object]], what: str) -> tuple[tuple[str, ...], ...]:
     if isinstance(lists, str):
         raise GameError(f"{what}: expected one list of names each: got the string {lists!r}. Make it a list of lists")
-    return tuple(_names(names, f"{what}[{i}]") for i, names in enumerate(lists))
+    return tuple(labels_of(names, f"{what}[{i}]") for i, names in enumerate(lists))
 
 
 def _lengths(shape: Sequence[Any]) -> tuple[int, ...]:
@@ -453,21 +455,21 @@ def _check_names(game: MarkovGame) -> None:
             f"state_labels: expected {axes} lists, one per state axis: got "
             f"{len(game.state_labels)}. Give one list per axis, or leave them out"
         )
-    _check_distinct("agents", game.agents)
+    check_distinct("agents", game.agents)
     for agent, names in zip(game.agents, game.actions, strict=True):
         if not names:
             raise GameError(
                 f"actions of agent {agent}: expected at least one: got none. "
                 "An agent that has nothing to choose has one action, for example 'stay'"
             )
-        _check_distinct(f"actions of agent {agent}", names)
+        check_distinct(f"actions of agent {agent}", names)
     for axis, names in enumerate(game.state_labels):
         if len(names) != game.state_shape[axis]:
             raise GameError(
                 f"state_labels[{axis}]: expected {game.state_shape[axis]} labels, one per state: "
                 f"got {len(names)}. Give each state one, or leave them out"
             )
-        _check_distinct(f"state_labels[{axis}]", names)
+        check_distinct(f"state_labels[{axis}]", names)
     expected = [(n, 2) for n in game.state_shape]
     found = [c.shape for c in game.coordinates]
     if found and found != expected:
@@ -477,14 +479,15 @@ def _check_names(game: MarkovGame) -> None:
         )
     for axis, positions in enumerate(game.coordinates):
         if not np.isfinite(positions).all():
-            index = _first(~np.isfinite(positions))
+            index = first(~np.isfinite(positions))
             raise GameError(
                 f"coordinates[{axis}]: state {game.state_labels[axis][index[0]]}: got "
                 f"{positions[index]}: expected a finite number. Give it a position"
             )
 
 
-def _check_distinct(what: str, names: tuple[str, ...]) -> None:
+def check_distinct(what: str, names: tuple[str, ...]) -> None:
+    """`GameError` names what occurs twice."""
     if len(set(names)) != len(names):
         twice = sorted(name for name, times in Counter(names).items() if times > 1)
         raise GameError(
@@ -508,7 +511,7 @@ def _check_legal(game: MarkovGame) -> None:
         if none.any():
             raise GameError(
                 f"legal[{i}]: agent {game.agents[i]} has no legal action at state "
-                f"{game.state_name(_first(none))}: expected at least one of "
+                f"{game.state_name(first(none))}: expected at least one of "
                 f"{', '.join(game.actions[i])}. Allow one there, for example one that stays"
             )
 
@@ -536,7 +539,7 @@ def _checked_rewards(game: MarkovGame) -> tuple[np.ndarray, ...]:
         played = _somewhere_legal(game, reward.shape)
         bad = ~np.isfinite(reward) & played
         if bad.any():
-            index = _first(bad)
+            index = first(bad)
             raise GameError(
                 f"rewards[{i}]: agent {game.agents[i]}, {_place(game, index)}: got "
                 f"{reward[index]}: expected a finite number. To forbid an action use legal=, not "
@@ -544,7 +547,7 @@ def _checked_rewards(game: MarkovGame) -> tuple[np.ndarray, ...]:
             )
         # What is never played must neither poison sums (0 * NaN) nor enter the norms of Theorems 1
         # and 2.
-        cleaned.append(reward if played.all() else _frozen(np.where(played, reward, 0.0)))
+        cleaned.append(reward if played.all() else frozen(np.where(played, reward, 0.0)))
     return tuple(cleaned)
 
 
@@ -557,7 +560,7 @@ def _check_final_rewards(game: MarkovGame) -> None:
             )
         bad = ~np.isfinite(reward)
         if bad.any():
-            index = _first(bad)
+            index = first(bad)
             raise GameError(
                 f"final_rewards[{i}]: agent {game.agents[i]}, state {game.state_name(index)}: "
                 f"got {reward[index]}: expected a finite number. Use 0 where nothing is paid"
@@ -587,7 +590,7 @@ def _check_start(game: MarkovGame) -> None:
         )
     bad = ~np.isfinite(start) | (start < 0)
     if bad.any():
-        index = _first(bad)
+        index = first(bad)
         raise GameError(
             f"start: state {game.state_name(index)}: got {start[index]}: expected a probability >= "
             "0. Use 0 where play cannot start"
@@ -686,14 +689,14 @@ def _harmless(
     kind = np.int32 if own.size < 2**31 else np.int64
     certain = np.arange(successors.shape[-1]) == 0
     return (
-        _frozen(np.where(keep, successors.astype(kind, copy=False), own.astype(kind))),
-        _frozen(np.where(keep, probabilities, certain)),
+        frozen(np.where(keep, successors.astype(kind, copy=False), own.astype(kind))),
+        frozen(np.where(keep, probabilities, certain)),
     )
 
 
 def _checked_dense(transitions: ArrayLike, legal: tuple[np.ndarray, ...], agents: Sequence[str] | None) -> np.ndarray:
     """Check P(x' | x, a) as one array: what packing into successor lists would hide."""
-    table = _numbers(transitions, "transitions")
+    table = numbers(transitions, "transitions")
     if table.ndim < 3 or table.shape[0] != table.shape[-1]:
         raise GameError(
             "transitions: expected an array (S, A_1, ..., A_M, S), states first and last: got "
@@ -707,7 +710,7 @@ def _checked_dense(transitions: ArrayLike, legal: tuple[np.ndarray, ...], agents
             if _fits((*mask.shape[:1], *own), table.shape[:-1]):  # else a better message comes later
                 bad = bad & mask.reshape((*mask.shape[:1], *own, 1))
         if bad.any():
-            index = _first(bad)
+            index = first(bad)
             played = ", ".join(f"{n}={a}" for n, a in zip(names, index[1:-1], strict=False))
             raise GameError(
                 f"transitions at state {index[0]}, joint action ({played}), successor {index[-1]}: "

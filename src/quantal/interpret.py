@@ -417,6 +417,23 @@ def _scatter(
 
 
 @no_type_check
+def _pad(x: Any, value: Any, padding_config: Any) -> Any:
+    """Room on either side and between entries; a negative amount takes entries away."""
+    pairs = list(zip(x.shape, padding_config, strict=True))
+    shape = [low + high + n + inner * max(n - 1, 0) for n, (low, high, inner) in pairs]
+    out = np.full(shape, value, dtype=x.dtype)
+    read, written = [], []
+    for (n, (low, _, inner)), length in zip(pairs, shape, strict=True):
+        step = inner + 1
+        first = -(low // step) if low < 0 else 0
+        last = max(first, min(n, -((low - length) // step)))
+        read.append(slice(first, last))
+        written.append(slice(low + first * step, max(low + (last - 1) * step + 1, low + first * step), step))
+    out[tuple(written)] = x[tuple(read)]
+    return out
+
+
+@no_type_check
 def _dynamic_slice(x: Any, *starts: Any, slice_sizes: Any) -> Any:
     first = [min(max(int(s), 0), n - size) for s, n, size in zip(starts, x.shape, slice_sizes, strict=True)]
     return x[tuple(slice(a, a + size) for a, size in zip(first, slice_sizes, strict=True))]
@@ -495,6 +512,7 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "transpose": lambda permutation, **_: lambda x: np.transpose(x, permutation),
     "slice": _slice,
     "rev": lambda dimensions, **_: lambda x: np.flip(x, dimensions),
+    "pad": _with(_pad),
     "split": lambda sizes, axis: lambda x: np.split(x, np.cumsum(sizes)[:-1], axis=axis),
     "concatenate": lambda dimension, **_: lambda *xs: np.concatenate(xs, axis=dimension),
     "stack": lambda dimension=0, axis=None, **_: lambda *xs: np.stack(xs, axis=dimension if axis is None else axis),

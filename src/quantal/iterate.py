@@ -14,8 +14,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
+
+from quantal.interpret import numpy_twin
 
 State = tuple[Float[Array, "..."], ...]
 
@@ -100,12 +103,12 @@ def fixed_point(
         return q, residual, count + 1, trace.at[count].set(residual.max()), history
 
     shape = q[0].shape[q[0].ndim - cells :] if cells else ()
-    start = (q, jnp.full(shape, jnp.inf), jnp.int32(0), jnp.full(max_steps + 1, jnp.nan), _History.empty(q, memory))
+    start = (q, jnp.full(shape, jnp.inf), jnp.int32(0), jnp.full(max_steps + 1, jnp.nan), History.empty(q, memory))
     q, residual, steps, trace, _ = lax.while_loop(running, body, start)
     return Iterated(q, residual, steps, trace)
 
 
-class _History(NamedTuple):
+class History(NamedTuple):
     """The last few differences of iterates and residuals, flattened: [memory, N]."""
 
     q: Float[Array, "m N"]
@@ -115,9 +118,10 @@ class _History(NamedTuple):
     taken: Int[Array, ""]
 
     @staticmethod
-    def empty(q: State, memory: int) -> _History:
+    def empty(q: State, memory: int) -> History:
+        """Nothing taken yet."""
         size = sum(a.size for a in q) if memory else 0
-        return _History(
+        return History(
             jnp.zeros((memory, size)),
             jnp.zeros((memory, size)),
             jnp.zeros(size),
@@ -125,7 +129,8 @@ class _History(NamedTuple):
             jnp.int32(0),
         )
 
-    def mix(self, q: State, image: State, damping: Array | float) -> tuple[State, _History]:
+    def mix(self, q: State, image: State, damping: Array | float) -> tuple[State, History]:
+        """The next iterate, from this one and its image, and the history that then is."""
         x = jnp.concatenate([a.reshape(-1) for a in q])
         f = jnp.concatenate([b.reshape(-1) for b in image]) - x
         f = jnp.where(jnp.isfinite(f), f, 0.0)  # cells of illegal actions may hold anything
@@ -136,8 +141,8 @@ class _History(NamedTuple):
         df = jnp.where(fresh, self.f.at[slot].set(f - self.last_f), self.f)
         gram = df @ df.T
         # Empty and stale directions have a zero or tiny diagonal; a relative ridge keeps the solve well posed.
-        ridge = 1e-14 * jnp.trace(gram) + 1e-300
-        weights = jnp.linalg.solve(gram + ridge * jnp.eye(memory), df @ f)
+        ridge = max(1e-14, 8 * jnp.finfo(gram.dtype).eps) * jnp.trace(gram) + 1e-300
+        (weights,) = solve_mixing(gram + ridge * jnp.eye(memory), df @ f)
         mixed = x + damping * f - weights @ (dq + damping * df)
         plain = x + damping * f
         mixed = jnp.where(jnp.isfinite(mixed).all(), mixed, plain)
@@ -145,4 +150,17 @@ class _History(NamedTuple):
         for a in q:
             pieces.append(mixed[offset : offset + a.size].reshape(a.shape))
             offset += a.size
-        return tuple(pieces), _History(dq, df, x, f, self.taken + 1)
+        return tuple(pieces), History(dq, df, x, f, self.taken + 1)
+
+
+def _solve_on_host(gram: np.ndarray, right: np.ndarray) -> tuple[np.ndarray]:
+    try:
+        return (np.linalg.solve(gram, right[..., None])[..., 0],)
+    except np.linalg.LinAlgError:
+        return (np.full_like(right, np.nan),)  # and so nothing is mixed
+
+
+@numpy_twin(_solve_on_host)
+def solve_mixing(gram: Float[Array, "*batch m m"], right: Float[Array, "*batch m"]) -> tuple[Float[Array, "*batch m"]]:
+    """The mixing weights."""
+    return (jnp.linalg.solve(gram, right[..., None])[..., 0],)

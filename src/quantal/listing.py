@@ -22,6 +22,7 @@ from rich.text import Text
 from quantal.files import replacing
 from quantal.game import MarkovGame
 from quantal.games import Entry
+from quantal.scene import Scene
 
 
 def new_table(title: str) -> Table:
@@ -113,6 +114,38 @@ def _states(game: MarkovGame) -> str:
         ", ".join(labels) if len(labels) <= 10 else f"{labels[0]}, {labels[1]}, ..., {labels[-1]}"
         for labels in dict.fromkeys(game.state_labels)
     )
+
+
+def scenes(headings: Mapping[str, Mapping[str, Any]]) -> Table:
+    """List the scenes that come with Quantal."""
+    table = new_table("Scenes (see docs/scenes.md; draw your own, and give the file's name)")
+    for column in ("name", "what it is", "agents", "horizon"):
+        table.add_column(column, no_wrap=column == "name")
+    for name, heading in headings.items():
+        table.add_row(name, heading["title"], str(heading["agents"]), f"T = {heading['horizon']}")
+    return table
+
+
+def scenes_record(headings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """List the scenes."""
+    return {"scenes": [{"name": name, **heading} for name, heading in headings.items()]}
+
+
+def scene_card(scene: Scene) -> RenderableType:
+    """Show one scene: map, agents, defaults."""
+    table = new_table("Agents")
+    for column in ("agent", "kind", "from", "to", "beta", "mu"):
+        table.add_column(column, justify="right" if column in ("beta", "mu") else "left")
+    labels = scene.map.labels
+    for i, (member, beta) in enumerate(zip(scene.members, scene.beta, strict=True)):
+        name = member.name if member.count == 1 else f"{member.name} (x {member.count})"
+        start = ", ".join(labels[k] for k in scene.start_cells(i))
+        goal = "" if member.goal is None else labels[int(member.goal)]
+        table.add_row(name, member.kind, start, goal, f"{beta:g}", f"{member.weight:g}")
+    ground = ", ".join(dict.fromkeys(scene.ground))
+    facts = f"{len(scene.map)} cells ({ground}); horizon {scene.horizon}, value rule {scene.value}"
+    heading = Text.assemble((scene.title or scene.name, "bold"), "\n", " ".join(scene.about.split()))
+    return Group(heading, "", Text("\n".join(scene.drawing)), "", facts, "", table)
 
 
 def catalogue_record(entries: Mapping[str, Entry]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantal import logit, memory
+from quantal.crowd import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.logit import ValueRule
@@ -62,11 +63,7 @@ def check(
     if not isinstance(game, MarkovGame):
         raise ParameterError(f"expected a MarkovGame to solve: got {type(game).__name__}")
     rule = logit.check_value_rule(value)
-    betas = per_agent(game, "beta", beta)
-    if (betas < 0).any() or not np.isfinite(betas).all():
-        raise ParameterError(f"beta={beta}: expected finite and >= 0 (0 is uniform play)")
-    if rule == "soft" and (betas == 0).any():
-        raise ParameterError(f"beta={beta}: the soft rule divides by beta: expected beta > 0, or value='expected'")
+    betas = precision(game, beta, rule)
     if horizon is not None:
         horizon = whole("horizon", horizon, 1, "a whole number of decisions, at least 1")
     if horizon is None and discount is None:
@@ -87,19 +84,39 @@ def check(
         raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}")
     if order not in ORDERS:
         raise ParameterError(f"order={order!r}: expected one of {', '.join(map(repr, ORDERS))}")
-    weight = _number(damping)
-    if not 0 < weight <= 1:
-        raise ParameterError(f"damping={damping!r}: expected 0 < damping <= 1: the weight of the new Q in (14)")
+    weight = damping_factor(damping)
     most_steps = whole("max_steps", max_steps, 1, "a whole number, at least 1")
     if most_steps > LARGEST_COUNT:
         raise ParameterError(f"max_steps={max_steps}: expected at most {LARGEST_COUNT:,}")
-    if tol is None:
-        accepted = default_tolerance(game, betas, payoff_bound(game, betas, discounts, horizon, rule))
-    else:
-        accepted = _number(tol)
-    if not (accepted > 0 and math.isfinite(accepted)):
-        raise ParameterError(f"tol={tol!r}: expected a positive number, in units of payoff")
+    unless_given = default_tolerance(game, betas, payoff_bound(game, betas, discounts, horizon, rule))
+    accepted = tolerance(tol, unless_given)
     return Request(betas, discounts, horizon, rule, method, weight, accepted, most_steps, order)
+
+
+def precision(game: MarkovGame | CrowdGame, beta: float | Sequence[float] | np.ndarray, rule: ValueRule) -> np.ndarray:
+    """Beta per agent."""
+    betas = per_agent(game, "beta", beta)
+    if (betas < 0).any() or not np.isfinite(betas).all():
+        raise ParameterError(f"beta={beta}: expected finite and >= 0 (0 is uniform play)")
+    if rule == "soft" and (betas == 0).any():
+        raise ParameterError(f"beta={beta}: the soft rule divides by beta: expected beta > 0, or value='expected'")
+    return betas
+
+
+def damping_factor(given: object) -> float:
+    """Equation (14)'s alpha."""
+    weight = _number(given)
+    if not 0 < weight <= 1:
+        raise ParameterError(f"damping={given!r}: expected 0 < damping <= 1: the weight of the new Q in (14)")
+    return weight
+
+
+def tolerance(given: object, unless_given: float) -> float:
+    """An accepted residual."""
+    accepted = unless_given if given is None else _number(given)
+    if not (accepted > 0 and math.isfinite(accepted)):
+        raise ParameterError(f"tol={given!r}: expected a positive number, in units of payoff")
+    return accepted
 
 
 def default_tolerance(game: MarkovGame, beta: np.ndarray, largest: float) -> float:
@@ -146,7 +163,7 @@ def generator(seed: object) -> np.random.Generator:
         raise ParameterError(f"seed={seed!r}: expected a whole number >= 0, or a NumPy generator") from error
 
 
-def per_agent(game: MarkovGame, what: str, given: float | Sequence[float] | np.ndarray) -> np.ndarray:
+def per_agent(game: MarkovGame | CrowdGame, what: str, given: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """One number per agent, from one number or one per agent."""
     try:
         array = np.asarray(given)

@@ -29,6 +29,11 @@ class Status(enum.Enum):
         "Not converged: the iteration cycles or diverges; more steps will not help. Lower damping (equation 14), or "
         "use method='auto', which follows the branch from beta = 0."
     )
+    UNSETTLED = (
+        "Not converged: what agents expect of each other and what they then do does not settle, however damped; there "
+        "may be several answers (who gives way?) or a cycle. Try a smaller beta and start= its solution here, "
+        "method='picard' with damping=0.05, smaller weights, or a larger tol."
+    )
     LOST = (
         "Not converged: path following could not go on at this beta (step size underflow). Try method='picard' with "
         "damping=0.05, a smaller beta, or restarts= to look for other equilibria."

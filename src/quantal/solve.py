@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, overload
 
 import jax
 import numpy as np
 
 from quantal import request, stage
 from quantal.certify import certify, proved_unique
+from quantal.crowd import CrowdGame
+from quantal.crowd_solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.layout import Model, from_public, model_of, to_public
 from quantal.precision import double_precision
 from quantal.request import Request
 from quantal.solution import Branch, Parameters, PerAgent, Solution, Status
+from quantal.solve_crowd import solve_crowd
 from quantal.solvers import backward, stationary
 
 Guess = Callable[[int], tuple[np.ndarray, ...]]
@@ -35,7 +39,24 @@ TRACE_BYTES = 2**31
 """Up to this much memory for joint payoffs, method='auto' follows the branch of a stationary game."""
 
 
-@double_precision
+@overload
+def solve(
+    game: CrowdGame,
+    *,
+    beta: float | Sequence[float] | np.ndarray,
+    horizon: int | None = None,
+    value: str = "expected",
+    method: str = "auto",
+    damping: float = 1.0,
+    tol: float | None = None,
+    max_steps: int = 10_000,
+    start: CrowdSolution | None = None,
+    dtype: str = "float64",
+    progress: Progress | None = None,
+) -> CrowdSolution: ...
+
+
+@overload
 def solve(
     game: MarkovGame,
     *,
@@ -53,13 +74,36 @@ def solve(
     restarts: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Solution:
-    """Find the logit Markov quantal response equilibrium of a game.
+) -> Solution: ...
+
+
+@double_precision
+def solve(
+    game: MarkovGame | CrowdGame,
+    *,
+    beta: float | Sequence[float] | np.ndarray,
+    horizon: int | None = None,
+    discount: float | Sequence[float] | np.ndarray | None = None,
+    value: str = "expected",
+    method: str = "auto",
+    damping: float = 1.0,
+    tol: float | None = None,
+    max_steps: int = 10_000,
+    start: Solution | CrowdSolution | None = None,
+    order: str = "jacobi",
+    focal: str | int = 0,
+    restarts: int = 0,
+    seed: int = 0,
+    dtype: str = "float64",
+    progress: Progress | None = None,
+) -> Solution | CrowdSolution:
+    """Find the logit Markov quantal response equilibrium of a game, or of a crowd.
 
     Parameters
     ----------
     game
-        What is played.
+        What is played. A `CrowdGame` is solved by MGE-FB (Algorithm 3) for a `horizon`, with ``method="auto"``
+        (accelerated, and damped more wherever that does not settle) or ``"picard"``; see `quantal.solve_crowd`.
     beta
         Precision, in 1/payoff units: a number or one per agent; 0 is uniform play.
     horizon
@@ -88,12 +132,14 @@ def solve(
         Look for other equilibria from this many random starts; distinct ones are in `Solution.others`.
     seed
         Of the random starts.
+    dtype
+        ``"float64"``; for a crowd also ``"float32"``, half the memory and twice as fast.
     progress
         Called with the share done, 0 to 1: stages solved, or how far towards beta the branch has been followed.
 
     Returns
     -------
-    Solution
+    Solution or CrowdSolution
         Also when the search did not converge: read `status`.
 
     Raises
@@ -103,6 +149,28 @@ def solve(
     TooLargeError
         If the solution would not fit into memory; nothing has been allocated then.
     """
+    if isinstance(game, CrowdGame):
+        given = {"discount": discount, "order": order, "focal": focal, "restarts": restarts, "seed": seed}
+        _refuse(given, {"discount": None, "order": "jacobi", "focal": 0, "restarts": 0, "seed": 0})
+        if isinstance(start, Solution):
+            raise ParameterError(f"start: expected a solution of this crowd: got {start!r}")
+        return solve_crowd(
+            game,
+            beta=beta,
+            horizon=horizon,
+            value=value,
+            method=method,
+            damping=damping,
+            tol=tol,
+            max_steps=max_steps,
+            start=start,
+            dtype=dtype,
+            progress=progress,
+        )
+    if isinstance(start, CrowdSolution):
+        raise ParameterError(f"start: expected a solution of this game: got {start!r}")
+    if dtype != "float64":
+        raise ParameterError(f"dtype={dtype!r}: only a CrowdGame can be solved in float32: expected 'float64'")
     asked = request.check(
         game,
         beta=beta,
@@ -124,6 +192,16 @@ def solve(
     if restarts:
         found = _with_others(game, model, asked, found, restarts, random)
     return found
+
+
+def _refuse(given: dict[str, Any], unless: dict[str, Any]) -> None:
+    """Name what a crowd has no use for."""
+    for name, value in given.items():
+        if value != unless[name]:
+            raise ParameterError(
+                f"{name}={value!r}: a crowd is not discounted, answers all at once, and starts from play alone or from "
+                "start=: leave it out"
+            )
 
 
 def _run(

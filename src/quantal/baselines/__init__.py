@@ -8,6 +8,7 @@ values on the known game.
 from quantal.baselines.comparison import METHODS, Contest, compare
 from quantal.baselines.correlated import correlated_equilibrium
 from quantal.baselines.correlated_q import Correlated, correlated_q
+from quantal.baselines.fictitious_forecast import fictitious_forecast
 from quantal.baselines.fictitious_play import fictitious_play
 from quantal.baselines.fmq import FMQ, fmq
 from quantal.baselines.friend_or_foe import Foe, Friend, friend_or_foe
@@ -46,6 +47,7 @@ __all__ = [
     "correlated_equilibrium",
     "correlated_q",
     "correlated_violation",
+    "fictitious_forecast",
     "fictitious_play",
     "fmq",
     "friend_or_foe",

@@ -1,8 +1,9 @@
 """Games ready to solve: plain builders, and a catalogue of them for the command line.
 
-``games.pursuit``, ``games.grid`` and ``games.rabbit_hole`` are the paper's games, ``games.random`` draws games from a
-seed, ``games.coordination`` has a branch that folds, and ``games.experiments`` holds published experiments. Every
-docstring says what is from its source and what is reconstructed.
+``games.pursuit``, ``games.grid``, ``games.rabbit_hole`` and ``games.driving`` are the paper's games,
+``games.warehouse`` is an example of its Section 5, ``games.random`` draws games from a seed, ``games.coordination``
+has a branch that folds, and ``games.experiments`` holds published experiments. Every docstring says what is from its
+source and what is reconstructed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,21 @@ from functools import partial
 
 from quantal.errors import GameError
 from quantal.game import MarkovGame
-from quantal.games import coordination, experiments, grid, pursuit, rabbit_hole, random
+from quantal.games import coordination, driving, experiments, grid, pursuit, rabbit_hole, random, warehouse
 
-__all__ = ["CATALOGUE", "Entry", "build", "coordination", "experiments", "grid", "pursuit", "rabbit_hole", "random"]
+__all__ = [
+    "CATALOGUE",
+    "Entry",
+    "build",
+    "coordination",
+    "driving",
+    "experiments",
+    "grid",
+    "pursuit",
+    "rabbit_hole",
+    "random",
+    "warehouse",
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ import numpy as np
 from quantal.dynamics import Coupled
 from quantal.errors import GameError
 from quantal.game import MarkovGame
-from quantal.games.maps import ORTHOGONAL, STAY, Map
+from quantal.maps import ORTHOGONAL, STAY, Map
 
 Cells = tuple[int, int]
 """Where A and B are."""

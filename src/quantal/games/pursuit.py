@@ -21,7 +21,7 @@ import numpy as np
 from quantal.dynamics import Independent
 from quantal.errors import GameError
 from quantal.game import MarkovGame
-from quantal.games.maps import DIAGONAL, ORTHOGONAL, STAY, Map, Moves, on_joint_axis
+from quantal.maps import DIAGONAL, ORTHOGONAL, STAY, Map, Moves, on_joint_axis
 
 GRAPH = Map.open(3, 3)
 """The nine nodes."""

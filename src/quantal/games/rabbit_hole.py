@@ -29,7 +29,7 @@ import numpy as np
 
 from quantal.dynamics import Independent
 from quantal.game import MarkovGame
-from quantal.games.maps import ORTHOGONAL, STAY, Map, on_joint_axis
+from quantal.maps import ORTHOGONAL, STAY, Map, on_joint_axis
 
 MAP = Map.parse("""
 .......

@@ -11,7 +11,7 @@ from quantal import memory
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import GameError
 from quantal.game import MarkovGame
-from quantal.games.maps import ORTHOGONAL, STAY, WALL, Map, on_joint_axis
+from quantal.maps import ORTHOGONAL, STAY, WALL, Map, on_joint_axis
 
 
 def stochastic(states: int, agents: int, actions: int | tuple[int, int], seed: int = 0) -> MarkovGame:

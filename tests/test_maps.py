@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quantal.errors import GameError
-from quantal.games.maps import DIAGONAL, ORTHOGONAL, STAY, Map, on_joint_axis
+from quantal.maps import DIAGONAL, ORTHOGONAL, STAY, Map, on_joint_axis
 
 CORNER = Map.parse("""
 ..#
