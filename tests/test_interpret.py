@@ -44,6 +44,7 @@ PROGRAMS = {
     ),
     "sigmoid": (lambda x: jax.nn.sigmoid(x) + lax.rsqrt(jnp.abs(x)) + jnp.square(x) + jnp.floor(x) + jnp.ceil(x), X),
     "softmax": (lambda x: jax.nn.softmax(x, axis=0) + jax.nn.logsumexp(x, axis=1, keepdims=True), X),
+    "room": (lambda x: (lax.pad(x, 0.5, ((2, 1, 0), (-1, 2, 2))), lax.pad(x, 0.5, ((-1, -1, 1), (0, -2, 0)))), X),
     "sums": (lambda x: (x.sum(), x.sum(axis=1), x.prod(axis=0), x.max(axis=0), x.min(), jnp.cumsum(x, axis=1)), X),
     "any and all": (lambda x: ((x > 0).any(axis=0), (x > -9).all()), X),
     "arguments": (lambda x: (jnp.argmax(x, axis=0), jnp.argmin(x, axis=1)), X),
