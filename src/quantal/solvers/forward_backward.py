@@ -47,6 +47,8 @@ look at payoffs takes as long as three steps."""
 LEAST_DAMPING = 1 / 64
 SETTLING = 0.5
 """A leg that leaves more than this of the residual has not brought it down."""
+GENTLE = 0.1
+"""Damping of a small crowd's last attempt, without acceleration."""
 PATIENCE = 4
 """Legs at the least damping that may not bring it down before the search is given up."""
 POWER_STEPS = 60
@@ -221,8 +223,13 @@ def solve(
                 break
             if damping <= least:
                 idle += 1
-                if idle >= PATIENCE:
+                if idle >= PATIENCE and not _small(begin):
                     break
+                if idle >= PATIENCE:
+                    # Acceleration circles: once more from the start, gently and without it.
+                    work = _Whole(model, rule, horizon, begin, False)
+                    accelerate, damping, before = False, GENTLE, math.inf
+                    continue
             damping = max(least, damping / 2)
         before = min(before, leg.residual)
     state, residual, gap = work.found()
