@@ -2,15 +2,15 @@
 # Needed beforehand: Python >= 3.11 with venv, and make. uv need not be installed: the locked version is put into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench deep lint format clean
+.PHONY: help setup demo test coverage bench deep lint format clean
 
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
 WORKERS ?= 2
 
 # Test workers share the cores. Threads of a small matrix's factorisation that spin for each other would cost them tenfold.
-test deep: export OPENBLAS_NUM_THREADS = 1
-test deep: export XLA_FLAGS = --xla_cpu_multi_thread_eigen=false
+test coverage deep: export OPENBLAS_NUM_THREADS = 1
+test coverage deep: export XLA_FLAGS = --xla_cpu_multi_thread_eigen=false
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,7 +38,10 @@ $(STAMP): pyproject.toml uv.lock
 demo: setup ## Set up, then run the main job
 	$(BIN)/quantal demo
 
-test: lint ## Set up, lint, then run the tests with coverage
+test: lint ## Set up, lint, then run the tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+coverage: setup ## Run the tests and say which lines they miss (tracing takes three times as long)
 	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
 
 deep: setup ## Run the slow tests only
