@@ -93,6 +93,7 @@ def test_compare_on_the_command_line(tmp_path):
     assert figure.stat().st_size > 10_000
 
 
+@pytest.mark.deep
 def test_the_table_of_figure_5_has_every_number_of_the_paper():
     # Few steps and seeds: what is learned is tested elsewhere; here every row stands beside the paper's.
     seen = []

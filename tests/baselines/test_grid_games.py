@@ -31,7 +31,7 @@ def test_q_learners_reach_their_goals(one):
     assert set(pairs(train(one, QLearning(), steps=STEPS, seeds=range(10)))) == {(30.0, 30.0)}
 
 
-@pytest.mark.parametrize("selection", ["u", "e", "r", "l"])
+@pytest.mark.parametrize("selection", ["u", *(pytest.param(s, marks=pytest.mark.deep) for s in "erl")])
 def test_correlated_learners_reach_their_goals(selection):
     # The paper's 2x2 map: 30, 30 for everyone.
     runs = train(qt.games.grid.game_one(), JointQ(Correlated(selection)), steps=10_000, seeds=range(4))
