@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     FileError
         If the directory does not exist or cannot be written.
     """
-    target = Path(path)
+    target = _path(path)
     if target.is_dir():
         raise FileError(f"{target}: is a directory. Give the name of a file")
     try:
@@ -46,6 +46,12 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         raise
 
 
+def _path(given: object) -> Path:
+    if not isinstance(given, (str, os.PathLike)) or "\0" in str(given):
+        raise FileError(f"expected the name of a file: got {given!r}")
+    return Path(given)
+
+
 def existing(path: str | os.PathLike[str]) -> Path:
     """Return the path of a file that is there.
 
@@ -54,7 +60,7 @@ def existing(path: str | os.PathLike[str]) -> Path:
     FileError
         If there is none.
     """
-    found = Path(path)
+    found = _path(path)
     if found.is_dir():
         raise FileError(f"{found}: is a directory. Give the name of a file")
     if not found.exists():

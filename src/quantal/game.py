@@ -96,6 +96,8 @@ class MarkovGame:
         shape = _lengths(state_shape)
         names, labels = labels_of(agents, "agents"), _each(actions, "actions")
         ones = (1,) * len(shape)
+        final_rewards = listed(final_rewards, "final_rewards", "one array per agent")
+        legal = listed(legal, "legal", "one mask per agent")
         if not len(final_rewards):
             final_rewards = [np.zeros(ones)] * len(names)
         if not len(legal):
@@ -167,7 +169,9 @@ class MarkovGame:
                 "transitions: from_arrays makes games with one general state axis: got Independent "
                 "moves, which need one axis per agent. Call MarkovGame(...) instead"
             )
-        masks = () if legal is None else tuple(booleans(m, f"legal[{i}]") for i, m in enumerate(legal))
+        rewards = listed(rewards, "rewards", "one array per agent")
+        given = () if legal is None else listed(legal, "legal", "one mask per agent")
+        masks = tuple(booleans(m, f"legal[{i}]") for i, m in enumerate(given))
         if isinstance(transitions, Coupled):
             table = transitions.successors
             dynamics = transitions
@@ -216,7 +220,8 @@ class MarkovGame:
         GameError
             If the arrays disagree or hold numbers that are not finite.
         """
-        arrays = tuple(numbers(p, f"payoffs[{i}]") for i, p in enumerate(payoffs))
+        each = listed(payoffs, "payoffs", "one array per agent")
+        arrays = tuple(numbers(p, f"payoffs[{i}]") for i, p in enumerate(each))
         if not arrays:
             raise GameError("payoffs: expected one array per agent: got none. Give at least one")
         counts = arrays[0].shape
@@ -401,16 +406,25 @@ def booleans(array: ArrayLike, what: str) -> np.ndarray:
     return frozen(found.astype(bool))
 
 
+def listed(given: Any, what: str, expected: str) -> list[Any]:
+    """What is given, as a list; a number or None is none."""
+    try:
+        return list(given)
+    except TypeError as error:
+        raise GameError(f"{what}: expected {expected}: got {given!r}. Make it a list") from error
+
+
 def labels_of(names: Sequence[object], what: str) -> tuple[str, ...]:
     """Names as text; one string is not a sequence of names."""
     if isinstance(names, str):
         raise GameError(f"{what}: expected a sequence of names: got the string {names!r}. Make it a list")
-    return tuple(str(name) for name in names)
+    return tuple(str(name) for name in listed(names, what, "a sequence of names"))
 
 
 def _each(lists: Sequence[Sequence[object]], what: str) -> tuple[tuple[str, ...], ...]:
     if isinstance(lists, str):
         raise GameError(f"{what}: expected one list of names each: got the string {lists!r}. Make it a list of lists")
+    lists = listed(lists, what, "one list of names each")
     return tuple(labels_of(names, f"{what}[{i}]") for i, names in enumerate(lists))
 
 

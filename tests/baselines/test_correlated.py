@@ -181,3 +181,34 @@ def test_bad_input_says_what_is_accepted():
         correlated_equilibrium([np.eye(2)] * 2, "x")
     with pytest.raises(ParameterError, match=r"2 arrays of one shape.*\(2, 2\), \(3, 3\)"):
         correlated_equilibrium([np.eye(2), np.eye(3)])
+
+
+@pytest.mark.parametrize("level", [1e6, 1e9])
+def test_a_level_that_everyone_is_paid_changes_no_constraint(level):
+    rng = np.random.default_rng(3)
+    payoffs = [rng.normal(size=(3, 3)) for _ in range(2)]
+    raised = correlated_equilibrium([level + q for q in payoffs], "u")
+    joint = np.asarray(raised.joint)[0]
+    # Differences of payoffs near 1e9 are known to 1e-7 themselves: judged by the payoffs as they were handed in.
+    table = [(level + q) - level for q in payoffs]
+    for i, q in enumerate(table):
+        told = np.moveaxis(joint, i, 0)
+        for a in range(3):
+            gains = [(told[a] * (np.moveaxis(q, i, 0)[b] - np.moveaxis(q, i, 0)[a])).sum() for b in range(3)]
+            assert max(gains) <= 1e-9
+
+
+@pytest.mark.parametrize(
+    ("payoffs", "legal", "said"),
+    [
+        ([], None, "got none"),
+        ([np.full((2, 2), np.inf)] * 2, None, "finite"),
+        ([np.full((2, 2), np.nan)] * 2, None, "finite"),
+        ([np.eye(2)] * 2, [np.array([False, False]), np.ones(2, bool)], "at least one legal"),
+        ([np.eye(2)] * 2, [np.ones(2, bool)], "one mask per agent"),
+        ([np.eye(2)] * 2, [np.ones(3, bool), np.ones(2, bool)], "one mask per agent"),
+    ],
+)
+def test_what_is_no_stage_game_is_refused(payoffs, legal, said):
+    with pytest.raises(ParameterError, match=said):
+        correlated_equilibrium(payoffs, "u", legal)

@@ -87,15 +87,26 @@ def correlated_equilibrium(
     """
     check_selection(selection)
     arrays = [np.asarray(q, dtype=float) for q in payoffs]
+    if not arrays:
+        raise ParameterError("payoffs: expected one array per agent: got none")
     shape = arrays[0].shape
     if any(q.shape != shape or q.ndim != len(arrays) for q in arrays):
         raise ParameterError(
             f"payoffs: expected {len(arrays)} arrays of one shape with {len(arrays)} axes, one per agent: got "
             f"{', '.join(str(q.shape) for q in arrays)}"
         )
-    masks = tuple(np.ones(n, dtype=bool) if legal is None else np.asarray(legal[i]) for i, n in enumerate(shape))
+    if legal is not None and [np.shape(m) for m in legal] != [(n,) for n in shape]:
+        raise ParameterError(
+            f"legal: expected one mask per agent of lengths {shape}: got shapes {[np.shape(m) for m in legal]}"
+        )
+    masks = tuple(np.ones(n, dtype=bool) if legal is None else np.asarray(legal[i], bool) for i, n in enumerate(shape))
+    if not all(mask.any() for mask in masks):
+        raise ParameterError("legal: expected at least one legal action of every agent")
     clean = np.stack(arrays)
-    clean = np.where(np.isnan(clean), 0.0, clean)
+    played = functools.reduce(np.logical_and.outer, masks)
+    if not np.isfinite(clean[:, played]).all():
+        raise ParameterError("payoffs: expected finite numbers wherever everyone's action is legal")
+    clean = np.where(played, clean, 0.0)
     found = _compiled(selection)(jnp.asarray(clean), tuple(map(jnp.asarray, masks)), jnp.asarray(True))
     return jax.tree.map(np.asarray, found)
 
@@ -264,8 +275,11 @@ def _obedience(
         q = payoffs[i]
         low, high = jnp.where(open_, q, jnp.inf), jnp.where(open_, q, -jnp.inf)
         every = tuple(range(agents))
-        span = high.max(axis=every) - low.min(axis=every)
-        q = jnp.moveaxis(q / jnp.where(span > 0, span, 1.0), i, 0).reshape(counts[i], -1, lanes)
+        least = low.min(axis=every)
+        span = high.max(axis=every) - least
+        # The level goes first: of payoffs around 1e9 dividing alone would round the differences away.
+        level = jnp.where(jnp.isfinite(least), least, 0.0)
+        q = jnp.moveaxis((q - level) / jnp.where(span > 0, span, 1.0), i, 0).reshape(counts[i], -1, lanes)
         a, b = np.nonzero(~np.eye(counts[i], dtype=bool))
         gain = jnp.where(legal[i][b][:, None], q[b] - q[a], 0.0)  # [rows, joint actions of the others, B]
         row = jnp.where((np.arange(counts[i]) == a[:, None])[..., None, None], gain[:, None], 0.0)

@@ -134,7 +134,7 @@ def train(
     steps, episodes
         How long: one of the two.
     seeds
-        One run each; the same seed gives the same run, bit for bit.
+        One run each; the same seeds together give the same runs, bit for bit.
     discount
         A number below 1, or one per agent. 0.9 unless given; 0 in a game of one state.
     episode_length
