@@ -8,85 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.cases import GAMES
 
 from quantal import bellman
-from quantal.dynamics import Coupled, Independent
-from quantal.game import MarkovGame
+from quantal.dynamics import Coupled
 from quantal.layout import DenseMoves, JointMoves, OwnMoves, model_of
 
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 RULES = ("expected", "soft", "greedy")
-
-# --------------------------------------------------------------------------- games
-
-
-def distribution(rng, shape):
-    p = rng.random(shape) + 0.05
-    return p / p.sum(axis=-1, keepdims=True)
-
-
-def masks(rng, state_shape, counts):
-    """Random masks; one of them does not depend on the state, one action is always legal."""
-    legal = []
-    for i, count in enumerate(counts):
-        shape = (1,) * len(state_shape) if i == 1 else state_shape
-        mask = rng.random((*shape, count)) < 0.7
-        mask[..., rng.integers(count)] = True
-        legal.append(mask)
-    return tuple(legal)
-
-
-def own_game(seed, sizes, counts, widths, reward_shapes):
-    rng = np.random.default_rng(seed)
-    tables, probabilities = [], []
-    for n, a, b in zip(sizes, counts, widths, strict=True):
-        tables.append(rng.integers(n, size=(n, a, b)))
-        probabilities.append(distribution(rng, (n, a, b)))
-    return _game(rng, sizes, counts, Independent(tables, probabilities), reward_shapes)
-
-
-def coupled_game(seed, states, counts, width, reward_shapes):
-    rng = np.random.default_rng(seed)
-    successors = rng.integers(states, size=(states, *counts, width))
-    if width == states:
-        successors = np.broadcast_to(np.arange(states), successors.shape)
-    dynamics = Coupled(successors, distribution(rng, successors.shape))
-    return _game(rng, (states,), counts, dynamics, reward_shapes)
-
-
-def _game(rng, state_shape, counts, dynamics, reward_shapes):
-    """`reward_shapes[i]`: which axes of R_i are written out, e.g. 's0' = states and the first agent's action."""
-    rewards = []
-    for axes in reward_shapes:
-        shape = tuple(n if "s" in axes else 1 for n in state_shape)
-        shape += tuple(n if str(j) in axes else 1 for j, n in enumerate(counts))
-        rewards.append(rng.normal(size=shape))
-    return MarkovGame(
-        state_shape=tuple(state_shape),
-        rewards=tuple(rewards),
-        dynamics=dynamics,
-        actions=tuple(tuple(map(str, range(a))) for a in counts),
-        agents=tuple(f"agent{j}" for j in range(len(counts))),
-        legal=masks(rng, tuple(state_shape), counts),
-    )
-
-
-GAMES = {
-    "one agent": lambda: own_game(0, (5,), (3,), (1,), ["s0"]),
-    "one agent, chance": lambda: own_game(1, (5,), (3,), (2,), ["s"]),
-    "two agents": lambda: own_game(2, (4, 3), (3, 2), (1, 1), ["s", "s1"]),
-    "two agents, one with chance": lambda: own_game(3, (4, 3), (2, 3), (1, 3), ["s01", "0"]),
-    "two agents, joint rewards": lambda: own_game(4, (3, 4), (3, 2), (2, 1), ["s1", "01"]),
-    "three agents": lambda: own_game(5, (3, 4, 2), (2, 3, 2), (1, 1, 1), ["s", "s02", "s12"]),
-    "three agents, chance": lambda: own_game(6, (2, 3, 4), (3, 2, 2), (2, 1, 2), ["s012", "", "s2"]),
-    "four agents": lambda: own_game(7, (2, 3, 2, 2), (2, 1, 3, 2), (1,) * 4, ["s", "s3", "s0", "s01"]),
-    "five agents": lambda: own_game(8, (2,) * 5, (2, 1, 2, 1, 2), (1, 1, 2, 1, 1), ["s"] * 5),
-    "coupled, one agent": lambda: coupled_game(9, 7, (3,), 1, ["s0"]),
-    "coupled, two agents": lambda: coupled_game(10, 12, (3, 2), 2, ["s0", "s01"]),
-    "coupled, three agents": lambda: coupled_game(11, 13, (2, 3, 2), 3, ["s", "s02", "012"]),
-    "dense, two agents": lambda: coupled_game(12, 5, (3, 2), 5, ["s", "s01"]),
-    "dense, three agents": lambda: coupled_game(13, 4, (2, 3, 2), 4, ["1", "s02", "s12"]),
-}
 
 
 class Case:

@@ -910,7 +910,7 @@ Where to look next
   quantal path stag-hunt --betas 0:4:41 --figure branch.png
                                                      how play changes with precision, through folds
   quantal reproduce all                              every experiment of the paper
-  README.md                                          a game of your own in ten lines"""
+  README.md                                          a game of your own in a few lines"""
 
 
 @_command("Example: quantal demo --out results")

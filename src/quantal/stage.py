@@ -479,7 +479,7 @@ def _newton(
     z: tuple[Float[Array, "..."], ...],
     most: int,
 ):
-    """Newton's method, at most two logits per step, until the corrections no longer shrink; also how far it moved."""
+    """Newton's method, at most two logits per step, until the corrections no longer shrink."""
     u, legal = _pick(u, legal, index)
     curve = StageCurve(u, beta, legal)
     y = jnp.concatenate(z)
@@ -497,10 +497,8 @@ def _newton(
         good = jnp.isfinite(moved).all(axis=0)
         return jnp.where(good, moved, y), jnp.where(good, new, jnp.inf), size, count + 1
 
-    start = y
     y, size, _, count = lax.while_loop(running, body, (y, jnp.inf * one, jnp.inf * one, jnp.int32(0)))
-    moved = curve.size(y - start, curve.metric(y))
-    return split(y, curve.counts), size <= CLOSE, moved, count
+    return split(y, curve.counts), size <= CLOSE, count
 
 
 def solve_stage(
@@ -548,7 +546,7 @@ def solve_stage(
         settled = unique & (np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol)
         for a, g in zip(answer, guess, strict=True):
             a[:, settled] = g[:, settled]
-        for rows, found, close, _, count in _in_blocks(
+        for rows, found, close, count in _in_blocks(
             lambda index: _newton(u, beta, legal, index, tuple(g[:, index] for g in guess), most=NEAR_ITERATIONS),
             unique & ~settled,
             bound,
@@ -566,7 +564,7 @@ def solve_stage(
         settled = np.array(done.residual) <= inner
         answer = [np.array(x) for x in found]
     if how.method == "newton":
-        for rows, found, _, _, count in _in_blocks(
+        for rows, found, _, count in _in_blocks(
             lambda index: _newton(u, beta, legal, index, tuple(a[:, index] for a in answer), most=NEWTON_ITERATIONS),
             ~settled,
             bound,
