@@ -2,5 +2,6 @@
 
 from quantal.infer import features
 from quantal.infer.features import Feature, Features
+from quantal.infer.matching import Match, advance, dual, match, soft_game
 
-__all__ = ["Feature", "Features", "features"]
+__all__ = ["Feature", "Features", "Match", "advance", "dual", "features", "match", "soft_game"]

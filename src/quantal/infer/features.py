@@ -32,7 +32,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
-from numpy.typing import ArrayLike
 
 from quantal.crowd import CrowdGame, Member
 from quantal.dynamics import Independent
@@ -43,7 +42,7 @@ from quantal.layout import actions_first
 Game = MarkovGame | CrowdGame
 G = TypeVar("G", MarkovGame, CrowdGame)
 Agent = str | int
-Theta = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+Theta = float | np.ndarray | Sequence[Any] | Mapping[str, Any]
 """Weights: one vector over all agents' features in order, one vector per agent, or some agents' by name."""
 
 METRICS = ("steps", "straight", "blocks")
@@ -330,9 +329,14 @@ def indicator(
 
 
 def distance(
-    game: Game, agent: Agent, to: Agent | None = None, *, cell: int | str | None = None, metric: str = "steps",
+    game: Game,
+    agent: Agent,
+    to: Agent | None = None,
+    *,
+    cell: int | str | None = None,
+    metric: str = "steps",
     name: str = "",
-) -> Feature:  # fmt: skip
+) -> Feature:
     """How far the agent is from another agent, or from a cell.
 
     Parameters
