@@ -2,6 +2,21 @@
 
 from quantal.infer import features
 from quantal.infer.features import Feature, Features
+from quantal.infer.goals import Goals, goals
 from quantal.infer.matching import Match, advance, dual, match, soft_game
+from quantal.infer.online import Online, online
 
-__all__ = ["Feature", "Features", "Match", "advance", "dual", "features", "match", "soft_game"]
+__all__ = [
+    "Feature",
+    "Features",
+    "Goals",
+    "Match",
+    "Online",
+    "advance",
+    "dual",
+    "features",
+    "goals",
+    "match",
+    "online",
+    "soft_game",
+]
