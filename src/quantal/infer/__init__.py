@@ -4,6 +4,7 @@ from quantal.infer import features
 from quantal.infer.features import Feature, Features
 from quantal.infer.goals import Goals, goals
 from quantal.infer.matching import Match, advance, dual, match, soft_game
+from quantal.infer.of_scene import scene_features
 from quantal.infer.online import Online, online
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "goals",
     "match",
     "online",
+    "scene_features",
     "soft_game",
 ]
