@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from quantal.crowd import CrowdGame, Member
+from quantal.crowds.game import CrowdGame, Member
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame

@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from quantal import counterpart
-from quantal.crowd import CrowdGame
+from quantal.crowds import counterpart
+from quantal.crowds.game import CrowdGame
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
@@ -252,7 +252,7 @@ def goals(
     prior
         By agent, one probability per candidate, or by name; uniform unless given.
     exact
-        Whether a crowd is played on joint positions (`quantal.counterpart`): agents then see each other.
+        Whether a crowd is played on joint positions (`quantal.crowds.counterpart`): agents then see each other.
     tremble
         Probability that an agent does what no hypothesis explains; above 0, no hypothesis is ever given up for good.
     progress

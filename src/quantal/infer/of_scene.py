@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quantal.crowd import CrowdGame
+from quantal.crowds.game import CrowdGame
 from quantal.game import MarkovGame
 from quantal.infer.features import Features, of_map
-from quantal.scene import Scene
+from quantal.scenes.scene import Scene
 
 
 def scene_features(scene: Scene, game: CrowdGame | MarkovGame | None = None, *, keep: bool = True) -> Features:
