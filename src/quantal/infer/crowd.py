@@ -109,14 +109,12 @@ class CrowdProblem:
         # Known rewards; presences of 1 where they are unknown. Members who share no parameter must not be merged: the
         # layout tells members apart by their precision, so it is handed the number of their set of parameters instead.
         plain = _structure(game, features, weighted)
-        rows = np.concatenate(
-            [np.c_[np.asarray(x.offset), np.asarray(x.matrix)] for x in (beta, weight)], axis=1
-        )
+        rows = np.concatenate([np.c_[np.asarray(x.offset), np.asarray(x.matrix)] for x in (beta, weight)], axis=1)
         _, label = np.unique(rows, axis=0, return_inverse=True)
         label = label.reshape(-1)
         layout = crowd_layout(plain, tuple(map(float, label)), "float64")
         first = np.array([int(np.flatnonzero(label == k)[0]) for k in range(int(label.max()) + 1)])
-        member = {seat[:1] + seat[1:]: i for i, seat in reversed(list(enumerate(layout.seats)))}
+        member = {seat: i for i, seat in reversed(list(enumerate(layout.seats)))}
         edges = np.cumsum((0, *features.counts))
         widest = max(features.counts, default=0)
         movers, changed, counts = [], [], []

@@ -95,12 +95,12 @@ def _of_counts(
         raise ParameterError(
             f"{what}: expected one array of counts for each of {', '.join(game.agents)}: got {len(data)}"
         )
-    return tuple(_checked_counts(game, i, given, horizon, f"{what} of {game.agents[i]}") for i, given in enumerate(data))
+    return tuple(
+        _checked_counts(game, i, given, horizon, f"{what} of {game.agents[i]}") for i, given in enumerate(data)
+    )
 
 
-def _checked_counts(
-    game: MarkovGame | CrowdGame, i: int, given: Any, horizon: int | None, what: str
-) -> np.ndarray:
+def _checked_counts(game: MarkovGame | CrowdGame, i: int, given: Any, horizon: int | None, what: str) -> np.ndarray:
     try:
         counts = np.array(given, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -83,7 +83,7 @@ def stage_play(
         n, states = right.shape
         columns = jnp.broadcast_to(jnp.eye(n)[:, :, None], (n, n, states))
         matrix = jnp.moveaxis(jax.vmap(linear, out_axes=1)(columns), -1, 0)  # [S, N, N]
-        return jnp.einsum('skn,ns->ks', jnp.linalg.inv(matrix), right)
+        return jnp.einsum("skn,ns->ks", jnp.linalg.inv(matrix), right)
 
     return lax.custom_root(equation, z, lambda _, start: start, solve)
 
