@@ -30,7 +30,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from quantal import logit, passes, stage
+from quantal import logit, stage
+from quantal.crowds import passes
 from quantal.bellman import joint_payoffs
 from quantal.crowds.layout import Block, CrowdModel, Movers
 from quantal.crowds.passes import Choice
