@@ -22,9 +22,9 @@ from numba import set_num_threads
 from benchmarks import numba_crowd
 from benchmarks.sweep import map_moves, peak_memory
 from benchmarks.timing import timed
-from quantal.blockwise import Blockwise
-from quantal.crowd import CrowdGame, Kind, Member
-from quantal.crowd_layout import crowd_layout
+from quantal.crowds.blockwise import Blockwise
+from quantal.crowds.game import CrowdGame, Kind, Member
+from quantal.crowds.layout import crowd_layout
 from quantal.solvers import forward_backward
 
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "crowd-growth.png"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests import crowds
+from tests.crowds import loops as crowds
 
 import quantal as qt
-from quantal.crowd import CrowdGame, Member
+from quantal.crowds.game import CrowdGame, Member
 
 
 def two(weight):

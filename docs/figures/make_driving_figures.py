@@ -7,8 +7,10 @@ wait, whom they meet, and in which order they pass the zebra, for many precision
 from pathlib import Path
 
 import quantal as qt
-from quantal import crowd_figures, figures, studies
-from quantal.journeys import journeys
+from quantal import figures
+from quantal.experiments import driving as studies
+from quantal.figures import crowds as crowd_figures
+from quantal.scenes.journeys import journeys
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 import quantal as qt
-from quantal import page
+from quantal.pages import crowds as page
 
 HERE = Path(__file__).parent
 STEP, CELL = 4, "r2c3"

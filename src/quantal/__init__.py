@@ -10,16 +10,16 @@ True
 from quantal import baselines, games, infer
 from quantal.certify import Certificate, certify
 from quantal.compare import Comparison, compare
-from quantal.crowd import CrowdGame, Kind, Member
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame, Kind, Member
+from quantal.crowds.solution import CrowdSolution
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import FileError, GameError, ParameterError, QuantalError, TooLargeError
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.path import Bifurcation, Fold, Path, solve_path
 from quantal.rollout import Evaluation, evaluate, simulate
-from quantal.scene import Scene
-from quantal.scenefile import load_scene, read_scene
+from quantal.scenes.reading import load_scene, read_scene
+from quantal.scenes.scene import Scene
 from quantal.solution import Branch, PerAgent, Solution, Status
 from quantal.solve import solve
 from quantal.store import load, save, to_xarray

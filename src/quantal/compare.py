@@ -18,9 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quantal.counterpart import exact
-from quantal.crowd import CrowdGame
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.counterpart import exact
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.layout import from_public, model_of
 from quantal.occupancy import push

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantal import logit, memory
-from quantal.crowd import CrowdGame
+from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.logit import ValueRule

@@ -11,8 +11,8 @@ import numpy as np
 
 from quantal import request, stage
 from quantal.certify import certify, proved_unique
-from quantal.crowd import CrowdGame
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.layout import Model, from_public, model_of, to_public

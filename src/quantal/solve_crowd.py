@@ -9,10 +9,10 @@ import jax
 import numpy as np
 
 from quantal import logit, memory, request
-from quantal.crowd import CrowdGame, legal_of
-from quantal.crowd_certify import certify, felt_by, payoff_bound
-from quantal.crowd_layout import CrowdLayout, crowd_layout
-from quantal.crowd_solution import CrowdSolution, OnDemand, Reading
+from quantal.certify_crowd import certify, felt_by, payoff_bound
+from quantal.crowds.game import CrowdGame, legal_of
+from quantal.crowds.layout import CrowdLayout, crowd_layout
+from quantal.crowds.solution import CrowdSolution, OnDemand, Reading
 from quantal.errors import ParameterError
 from quantal.logit import ValueRule
 from quantal.solution import Parameters, Status

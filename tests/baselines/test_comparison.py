@@ -7,16 +7,18 @@ import pytest
 from typer.testing import CliRunner
 
 import quantal as qt
-from quantal import ParameterError, comparisons, figures, learning_report
+from quantal import ParameterError, experiments, figures
 from quantal.baselines import QLearning, compare
 from quantal.baselines.comparison import Estimate, estimate
 from quantal.cli import app
+from quantal.experiments.learning import PAPER
+from quantal.reports import learners as learning_report
 
 
 @pytest.fixture(scope="module")
 def contest():
     game = qt.games.grid.game_one()
-    events = comparisons.events("grid-one", game)
+    events = experiments.events("grid-one", game)
     return compare(game, ["q-learning", "nash-q"], range(3), steps=8_000, events=events)
 
 
@@ -40,7 +42,7 @@ def test_a_contest_scores_every_method(contest):
 
 def test_hunts_are_counted_like_the_score():
     game = qt.games.pursuit.two_players()
-    events = comparisons.events("pursuit-two", game)
+    events = experiments.events("pursuit-two", game)
     (row,) = compare(game, [QLearning()], (0,), steps=500, episode_length=22, events=events).contestants
     assert row.events["hunts"].mean == pytest.approx(row.scores["h"].mean / 0.4)  # 0.4 a hunt
 
@@ -97,9 +99,9 @@ def test_compare_on_the_command_line(tmp_path):
 def test_the_table_of_figure_5_has_every_number_of_the_paper():
     # Few steps and seeds: what is learned is tested elsewhere; here every row stands beside the paper's.
     seen = []
-    record = comparisons.learners(steps=300, seeds=(0, 1), progress=seen.append)
+    record = experiments.learners(steps=300, seeds=(0, 1), progress=seen.append)
     assert seen[-1] == pytest.approx(1.0)
-    for (method, game), paper in comparisons.PAPER.items():
+    for (method, game), paper in PAPER.items():
         rows = [row for row in record.comparisons if f"game {game}, {method}" in row.what]
         assert rows
         assert all(row.paper == paper for row in rows)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests import crowds
+from tests.crowds import loops as crowds
 
 import quantal as qt
 from quantal.baselines import fictitious_forecast

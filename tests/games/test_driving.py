@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import quantal as qt
-from quantal.crowd import steps_to
-from quantal.journeys import journeys
-from quantal.studies import as_in_paper, with_setting
+from quantal.crowds.game import steps_to
+from quantal.experiments.driving import as_in_paper, with_setting
+from quantal.scenes.journeys import journeys
 
 DAMPINGS = [{}, {"damping": 0.5}, {"method": "picard", "damping": 0.2}]
 

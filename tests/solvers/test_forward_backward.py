@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests import crowds
+from tests.crowds import loops as crowds
 
 import quantal as qt
-from quantal.counterpart import exact
-from quantal.crowd import CrowdGame, Member
-from quantal.crowd_certify import contraction
-from quantal.crowd_layout import Links, Shifts, crowd_layout
+from quantal.certify_crowd import contraction
+from quantal.crowds.counterpart import exact
+from quantal.crowds.game import CrowdGame, Member
+from quantal.crowds.layout import Links, Shifts, crowd_layout
 from quantal.solvers import forward_backward
 
 RULES = ("expected", "soft", "greedy")
@@ -375,7 +375,7 @@ def test_a_solution_starts_the_next_solve():
 def in_place(monkeypatch):
     """Let every crowd be worked on as large ones are, in blocks of a few agents."""
     monkeypatch.setattr(forward_backward, "_small", lambda state: False)
-    monkeypatch.setattr("quantal.crowd_layout.BLOCK_CELLS", 24)
+    monkeypatch.setattr("quantal.crowds.layout.BLOCK_CELLS", 24)
     crowd_layout.cache_clear()
 
 

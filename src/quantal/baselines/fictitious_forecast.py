@@ -21,11 +21,11 @@ from jax import lax
 from jaxtyping import Array
 
 from quantal import logit, request
-from quantal.crowd import CrowdGame
-from quantal.crowd_layout import Block, CrowdModel, Movers, crowd_layout
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.layout import Block, CrowdModel, Movers, crowd_layout
+from quantal.crowds.passes import backward, fields, forward, near, presence
+from quantal.crowds.solution import CrowdSolution
 from quantal.logit import ValueRule
-from quantal.passes import backward, fields, forward, near, presence
 from quantal.solution import Parameters, Status
 from quantal.solve_crowd import record
 from quantal.solvers.forward_backward import State, nobody, payoff_gap, respond_once

@@ -8,8 +8,8 @@ is there). The games are read from scene files, which are the place to look at a
 
 from __future__ import annotations
 
-from quantal.crowd import CrowdGame
-from quantal.scenefile import read_scene
+from quantal.crowds.game import CrowdGame
+from quantal.scenes.reading import read_scene
 
 
 def junction() -> CrowdGame:

@@ -6,8 +6,8 @@ ours, and stand in ``src/quantal/scenes/warehouse.toml``.
 
 from __future__ import annotations
 
-from quantal.crowd import CrowdGame
-from quantal.scenefile import read_scene
+from quantal.crowds.game import CrowdGame
+from quantal.scenes.reading import read_scene
 
 
 def exchange() -> CrowdGame:

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from quantal.crowd import CrowdGame
-from quantal.crowd_layout import CrowdLayout, CrowdModel, crowd_layout
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.layout import CrowdLayout, CrowdModel, crowd_layout
+from quantal.crowds.solution import CrowdSolution
 from quantal.infer import implicit
 from quantal.infer.data import Observed
 from quantal.infer.features import Features, crowd_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from quantal.crowd import CrowdGame, legal_of
+from quantal.crowds.game import CrowdGame, legal_of
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.infer.likelihood import Likelihood, Unsolvable
 from quantal.solution import Solution

@@ -17,8 +17,8 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from quantal.bellman import marginal
-from quantal.crowd import CrowdGame
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.infer.features import Features

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from quantal.crowd import CrowdGame, Member
+from quantal.crowds.game import CrowdGame, Member
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
@@ -409,6 +409,31 @@ def waiting(game: Game, agent: Agent, *, name: str = "") -> Feature:
     stays = np.where(own.successors == here, own.probabilities, 0.0).sum(axis=-1)
     free = (own.legal & (stays < 1)).any(axis=1)
     return Feature(name or "waits", own.spread(np.where(free[:, None], stays, 0.0)))
+
+
+def of_map(
+    game: Game, agent: Agent, *, goal_at: int | str | None = None, ground: Mapping[str, Sequence[str]] | None = None
+) -> list[Feature]:
+    """What somebody on a map may care about: its goal, the way to it, waiting, and each kind of ground.
+
+    Parameters
+    ----------
+    goal_at
+        Its goal, if it has one.
+    ground
+        Cells' labels by the kind of ground; kinds on which the agent cannot be, or can only be, are left out.
+    """
+    own = _own(game, agent, moving=True)
+    found = []
+    if goal_at is not None:
+        found += [goal(game, agent, goal_at), distance(game, agent, cell=goal_at)]
+    found.append(waiting(game, agent))
+    open_to = {label for label, free in zip(own.labels, own.legal.any(axis=1), strict=True) if free}
+    for kind, cells in (ground or {}).items():
+        mine = [label for label in cells if label in open_to]
+        if 0 < len(mine) < len(open_to):
+            found.append(indicator(game, agent, at=mine, name=f"on {kind}"))
+    return found
 
 
 # ---------------------------------------------------------------------- one agent's own cells

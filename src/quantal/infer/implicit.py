@@ -30,12 +30,13 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from quantal import logit, passes, stage
+from quantal import logit, stage
+from quantal.crowds import passes
 from quantal.bellman import joint_payoffs
-from quantal.crowd_layout import Block, CrowdModel, Movers
+from quantal.crowds.layout import Block, CrowdModel, Movers
+from quantal.crowds.passes import Choice
 from quantal.layout import Model
 from quantal.logit import ValueRule
-from quantal.passes import Choice
 from quantal.solvers import forward_backward
 
 DENSE = 1_200

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.infer.crowd import CrowdProblem
 from quantal.infer.exact import ExactProblem

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from quantal.crowd import CrowdGame
-from quantal.crowd_solution import CrowdSolution
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.infer.expectations import Seen, expected, seen

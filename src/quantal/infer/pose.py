@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from quantal import request
-from quantal.crowd import CrowdGame
+from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.infer.crowd import CrowdProblem

@@ -23,11 +23,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
-from quantal.blockwise import Blockwise, Leg
-from quantal.crowd_layout import CrowdModel, Movers
+from quantal.crowds.blockwise import Blockwise, Leg
+from quantal.crowds.layout import CrowdModel, Movers
+from quantal.crowds.passes import Choice, answer, backward, fields, forward, last_value, payoff_change
 from quantal.iterate import Iterated, fixed_point
 from quantal.logit import ValueRule
-from quantal.passes import Choice, answer, backward, fields, forward, last_value, payoff_change
 from quantal.precision import quick_jit
 
 State = tuple[Any, ...]

@@ -1,0 +1,1 @@
+"""Many agents on one map: the game, its layout for the engine, its passes, its record."""

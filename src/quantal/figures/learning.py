@@ -1,0 +1,79 @@
+"""Pictures of learners: the paper's table, and contests over many seeds."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from quantal.baselines.comparison import Contest
+from quantal.experiments.learning import LearnersTable
+from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, new_figure, style
+
+# ---------------------------------------------------------------------- learners
+
+
+def learners(record: LearnersTable) -> Figure:
+    """Outcomes of every seed in game II, and NSCP's hunts, beside the paper's."""
+    with style():
+        figure = new_figure(7.2, 2.9)
+        left, right = figure.subplots(1, 2)
+        names = [method for method, game in record.outcomes if game == "II"]
+        for height, method in enumerate(names):
+            played = record.outcomes[method, "II"]
+            for pair in sorted(set(played)):
+                size = 4 + 8 * played.count(pair) / len(played)
+                for marker, score in zip("o^", pair, strict=True):
+                    left.plot(
+                        max(score, -1.0), height, marker, color=BLUE, markersize=size, alpha=0.7, fillstyle="none"
+                    )
+        left.set_yticks(range(len(names)), names)
+        left.set_ylim(len(names) - 0.5, -0.5)
+        left.set_xlim(-1.2, 2.3)
+        left.tick_params(axis="y", length=0)
+        left.set_xlabel("score of A (disc) and B (triangle); less than -1: drawn at -1")
+        left.set_title("Game II: larger where more seeds agree")
+        for k, found in enumerate(record.hunts.values()):
+            right.plot(np.full(len(found), k), found, "o", color=BLUE, fillstyle="none", markersize=5)
+            right.plot([k - 0.15, k + 0.15], [np.mean(found)] * 2, color=VERMILION)
+        right.axhline(2.1, color=INK, linewidth=1)
+        right.text(-0.45, 2.13, "paper 2.1", va="bottom")
+        right.set_xticks(range(len(record.hunts)), [f"{prey} prey" for prey in record.hunts])
+        right.set_xlim(-0.5, len(record.hunts) - 0.5)
+        right.set_ylim(bottom=0)
+        right.set_ylabel("hunts per game")
+        right.set_title("NSCP-style (reconstructed), a circle per seed")
+    return figure
+
+
+def contest(record: Contest) -> Figure:
+    """Learning curves of every method, and its scores with 95% intervals."""
+    with style():
+        agents = record.game.agents
+        height = 1.4 + 0.32 * len(record.contestants) + 0.6
+        figure = new_figure(7.2, max(2.9, height))
+        left, right = figure.subplots(1, 2)
+        for k, row in enumerate(record.contestants):
+            colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
+            curves = np.stack([run.curve.sum(axis=1) for run in row.runs if len(run.curve) == len(row.runs[0].curve)])
+            steps = row.runs[0].curve_steps
+            left.plot(steps, curves.mean(axis=0), color=colour, linestyle=dash, label=row.method)
+            if len(curves) > 1:
+                half = 1.96 * curves.std(axis=0, ddof=1) / np.sqrt(len(curves))
+                mean = curves.mean(axis=0)
+                left.fill_between(steps, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+            for i, agent in enumerate(agents):
+                score = row.scores[agent]
+                place = k + (i - (len(agents) - 1) / 2) * 0.22
+                right.plot([score.low, score.high], [place, place], color=colour)
+                marker = "os^Dv"[i % 5]
+                right.plot(score.mean, place, marker, color=colour, markersize=5, fillstyle="none" if i else "full")
+        left.set_xlabel("steps")
+        left.set_ylabel("value of the start, summed over agents")
+        left.set_title("What is thought to be had")
+        left.legend(loc="best")
+        right.set_yticks(range(len(record.contestants)), [row.method for row in record.contestants])
+        right.set_ylim(len(record.contestants) - 0.5, -0.5)
+        right.tick_params(axis="y", length=0)
+        right.set_xlabel(f"expected score over {record.steps} decisions: {', '.join(agents)} downwards")
+        right.set_title("What is had")
+    return figure

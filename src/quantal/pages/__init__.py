@@ -1,0 +1,1 @@
+"""Pages that show what was computed: one HTML file each, which loads nothing."""

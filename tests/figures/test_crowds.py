@@ -1,0 +1,140 @@
+"""Pictures of scenes: what is drawn stands where, and is as large as, the record says."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.patches import Circle
+from PIL import Image
+
+import quantal as qt
+from quantal.errors import ParameterError
+from quantal.experiments.driving import DrivingPlay, DrivingStudy
+from quantal.figures import crowds as crowd_figures
+from quantal.figures.style import COLOURS
+from quantal.scenes.journeys import Journey, Journeys, journeys
+from quantal.scenes.reading import parse_scene
+
+YARD = """horizon = 6
+map = '''
+..=..
+.#>#.
+.....
+'''
+[kinds.walker]
+beta = 2.0
+[[agents]]
+name = "ann"
+kind = "walker"
+start = [0, 0]
+goal = [2, 0]
+[[agents]]
+name = "bob"
+kind = "walker"
+start = [0, 4]
+goal = [2, 4]
+weight = 2.0
+"""
+
+
+@pytest.fixture(scope="module")
+def record():
+    scene = parse_scene(YARD, "yard.toml")
+    return journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+
+
+def panels(figure):
+    return [axes for axes in figure.axes if axes.get_title("left")]
+
+
+def test_discs_are_as_large_as_it_is_likely(record):
+    figure = crowd_figures.occupancy(record, times=[0, 2])
+    full = None  # the size of what is certain
+    for axes, time in zip(panels(figure), (0, 2), strict=True):
+        (discs,) = axes.collections
+        drawn = {}
+        for path, colour in zip(discs.get_paths(), discs.get_facecolors(), strict=True):
+            box = path.get_extents()
+            centre = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+            cell = record.scene.map.number[round(centre[0]), round(centre[1])]
+            drawn[tuple(np.round(colour[:3], 3)), cell] = box.width / 2
+        full = full or max(drawn.values())
+        for k, journey in enumerate(record.each):
+            rgb = tuple(round(int(COLOURS[k][j : j + 2], 16) / 255, 3) for j in (1, 3, 5))
+            for cell, p in enumerate(journey.occupancy[time]):
+                # The area is the probability: sure at the start, a share of it later; the smallest are left out.
+                expected = full * math.sqrt(p) if p > crowd_figures.SEEN else 0.0
+                assert drawn.get((rgb, cell), 0.0) == pytest.approx(expected, abs=1e-3)
+
+
+def test_goals_are_rings_and_walls_are_not_cells(record):
+    figure = crowd_figures.occupancy(record, times=[0])
+    (axes,) = panels(figure)
+    rings = [p for p in axes.patches if isinstance(p, Circle)]
+    assert [(round(p.center[0]), round(p.center[1])) for p in rings] == [(0, 2), (4, 2)]
+    # One background for the walls, one square for each of the 13 cells, three bars for the zebra.
+    assert len(axes.patches) - len(rings) == 1 + 13 + 3
+
+
+def test_times_cover_what_happens(record):
+    figure = crowd_figures.occupancy(record)
+    titles = [axes.get_title("left") for axes in panels(figure)]
+    assert titles[0] == r"$\tau$ = 0"
+    assert 3 <= len(titles) <= crowd_figures.PANELS
+
+
+@pytest.mark.parametrize("times", [[], [7], [-1]])
+def test_times_that_are_not_there_are_refused(record, times):
+    with pytest.raises(ParameterError, match=r"times=.*: expected times 0\.\.6"):
+        crowd_figures.occupancy(record, times)
+
+
+def test_the_animation_has_a_frame_for_every_step(record, tmp_path):
+    file = tmp_path / "yard.gif"
+    crowd_figures.animate(record, file)
+    last = max(int(axes.get_title("left").split("= ")[1]) for axes in panels(crowd_figures.occupancy(record)))
+    with Image.open(file) as film:
+        # The last picture stays for three more, which Pillow may keep as one longer frame.
+        assert last + 1 <= film.n_frames <= last + 4
+        first = np.asarray(film.convert("RGB"), dtype=int)
+        film.seek(2)
+        assert np.abs(np.asarray(film.convert("RGB"), dtype=int) - first).max() > 50
+    assert [f.name for f in tmp_path.iterdir()] == ["yard.gif"]
+
+
+def test_an_animation_of_another_kind_is_refused(record, tmp_path):
+    with pytest.raises(ParameterError, match=r"yard\.mp4: expected a name that ends in \.gif"):
+        crowd_figures.animate(record, tmp_path / "yard.mp4")
+
+
+def test_many_agents_are_drawn_as_kinds(record):
+    # Twelve copies of the two: one colour for their kind, sized by the expected number, the fullest cell in full.
+    one = record.each[0]
+    many = Journeys(record.scene, record.solution, (one,) * 12, np.zeros((12, 12)))
+    assert isinstance(one, Journey)
+    (axes,) = panels(crowd_figures.occupancy(many, times=[0]))
+    (discs,) = axes.collections
+    assert len(discs.get_paths()) == 1
+    assert len(np.unique(discs.get_facecolors(), axis=0)) == 1
+
+
+def test_the_study_is_framed_where_everything_is_as_in_the_paper():
+    def play(beta, mu):
+        return DrivingPlay(
+            beta=beta, mu=mu, converged=mu < 60, waits=(int(mu > 10),) * 3, zebra=(6, 5, 7), crossed=3, order=(1, 0, 2),
+            expected_zebra=(6.0, 5.0, 7.0), with_pedestrian=1 / (1 + mu), among_cars=0.0, shortest=True,
+            as_in_paper=mu > 10,
+        )  # fmt: skip
+
+    betas, mus = (1.0, 3.0), (0.0, 20.0, 60.0)
+    study = DrivingStudy(betas, mus, tuple(tuple(play(b, m) for m in mus) for b in betas))
+    figure = crowd_figures.driving_study(study)
+    first = figure.axes[0]
+    assert [t.get_text() for t in first.texts] == ["0", "1", "1"] * 2
+    frame = [line for line in first.lines if line.get_linewidth() > 1]
+    struck = [line for line in first.lines if line.get_linewidth() < 1]
+    # Two rows of two cells: a closed line of eight sides; two settings that did not converge.
+    assert len(frame) == 8
+    assert len(struck) == 2
+    with pytest.raises(ParameterError, match=r"beta=2.0: expected one of the study's, 1, 3"):
+        crowd_figures.driving_study(study, beta=2.0)
