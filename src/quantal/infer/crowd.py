@@ -35,7 +35,7 @@ STEPS = 2_000
 class Mover:
     """What is unknown of a kind: per row of rewards its features, per agent its precision and its presence."""
 
-    features: Float[Array, "U K A N"]
+    features: Float[Array, "U K A N"] | Float[np.ndarray, "U K A N"]
     theta: Affine
     """[U, K]."""
     beta: Affine

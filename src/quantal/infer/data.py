@@ -148,8 +148,8 @@ def _of_trajectories(
     if horizon is not None and (data.lengths > horizon).any():
         episode = int((data.lengths > horizon).argmax())
         raise ParameterError(
-            f"{what}: episode {episode} has {data.lengths[episode]} decisions: expected at most horizon={horizon}. Give "
-            "the horizon that was played"
+            f"{what}: episode {episode} has {data.lengths[episode]} decisions: expected at most horizon={horizon}. "
+            "Give the horizon that was played"
         )
     if isinstance(game, CrowdGame):
         return _crowd_counts(game, data, horizon, played, what)
@@ -206,7 +206,7 @@ def _possible(game: MarkovGame, states: np.ndarray, actions: np.ndarray, after: 
 def _crowd_counts(
     game: CrowdGame, data: Trajectories, horizon: int | None, played: np.ndarray, what: str
 ) -> tuple[np.ndarray, ...]:
-    """Counts (T, n, A_i); what an agent that has arrived is said to do is checked and not counted: it chooses nothing."""
+    """Counts (T, n, A_i); an agent that has arrived chooses nothing: that it stays is checked, and not counted."""
     assert horizon is not None
     for label, mine, theirs in (
         ("agents", data.agents, game.agents),

@@ -384,7 +384,10 @@ def _judged(
     parameters = likelihood.parameters
     penalty = prior * np.array([parameter.penalised for parameter in parameters], dtype=float)
     sign = -1.0 if criterion == "likelihood" else 1.0
-    information = sign * likelihood.hessian(p, criterion) + np.diag(penalty)
+    try:
+        information = sign * likelihood.hessian(p, criterion) + np.diag(penalty)
+    except Unsolvable:
+        information = np.full((p.size, p.size), np.nan)
     covariance, lacking = inverted(information, likelihood.names, np.where(p == 0, 1.0, np.abs(p)))
     warnings += lacking
     distance = None
@@ -463,10 +466,8 @@ def inverted(
     seen = diagonal * units**2
     dead = seen <= UNIDENTIFIED * max(float(seen.max(initial=0.0)), 1e-300)
     none = roots <= UNIDENTIFIED * len(names)
-    warnings: list[str] = []
+    warnings = [f"not identified: nothing that was observed depends on {names[k]!r}" for k in np.flatnonzero(dead)]
     lost = dead.copy()
-    for k in np.flatnonzero(dead):
-        warnings.append(f"not identified: nothing that was observed depends on {names[k]!r}")
     for root, vector in zip(roots[none], vectors.T[none], strict=True):
         direction = vector / own
         direction = direction / units

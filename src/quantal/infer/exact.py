@@ -6,8 +6,9 @@ step is small; where it does not settle, or play changes much, the game is solve
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,7 @@ class Exact:
     counts: tuple[Float[Array, "T _ S"], ...]
     rule: ValueRule = field(metadata={"static": True})
     horizon: int | None = field(metadata={"static": True})
+    """T; 1 for a game that is played once; None for stationary play."""
 
     def at(self, p: Float[Array, " P"]) -> tuple[Model, Array]:
         """The game and the precisions at p."""
@@ -67,9 +69,7 @@ class Exact:
         )
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, eq=False)
-class Point:
+class Point(NamedTuple):
     """A solution: centred logits of all agents stacked, [T or 1, N, S], and stationary values [M, S]."""
 
     z: Float[Array, "T N S"]
@@ -84,8 +84,10 @@ class ExactProblem:
     features: Features
     engine: Exact
     observed: Observed
-    exact_theta: Affine
+    theta: Affine
     """All weights, flat."""
+    horizon: int | None
+    """As `quantal.solve` takes it."""
 
     @staticmethod
     def of(
@@ -105,23 +107,20 @@ class ExactProblem:
         engine = Exact(
             model.with_rewards(known),
             arrays,
-            tuple(
-                jax.tree.map(jax.device_put, theta.take(np.arange(a, b)))
-                for a, b in zip(edges[:-1], edges[1:], strict=True)
-            ),
+            tuple(jax.tree.map(jax.device_put, theta.take(np.arange(a, b))) for a, b in itertools.pairwise(edges)),
             jax.tree.map(jax.device_put, beta),
             jax.device_put(discount),
             tuple(jax.device_put(_flat(c, game.state_shape)) for c in seen.counts),
             rule,
-            horizon,
+            1 if (discount == 0).all() else horizon,
         )
-        return ExactProblem(game, features, engine, seen, theta)
+        return ExactProblem(game, features, engine, seen, theta, horizon)
 
     def game_at(self, p: np.ndarray) -> Any:
         """The game with its weights at p."""
         if not self.features.number:
             return self.game
-        return self.features.game_with(self.game, np.asarray(self.exact_theta.at(p)))
+        return self.features.game_with(self.game, np.asarray(self.theta.at(p)))
 
     def solve(self, p: np.ndarray) -> Solution:
         """Solve afresh: the principal branch wherever uniqueness is not proved."""
@@ -129,7 +128,7 @@ class ExactProblem:
         return solve(
             self.game_at(p),
             beta=np.asarray(engine.beta.at(p)),
-            horizon=engine.horizon,
+            horizon=self.horizon,
             discount=np.asarray(engine.discount),
             value=engine.rule,
         )

@@ -1,4 +1,4 @@
-r"""How probable observed play is at an equilibrium, and how that changes with what agents want and how well they choose.
+r"""How probable observed play is at an equilibrium, as a function of what agents want and how well they choose.
 
     l(p) = sum_i sum_{t, x} sum_a  n_i^t(x, a) log pi_i^t(a | x; p)                                    log-likelihood
 
@@ -7,7 +7,7 @@ solution that is given or, unless one is, the principal one. Transitions drop ou
 
 * its gradient, exact, by one adjoint solve at the solution, however many parameters there are;
 * the expected information I(p) = sum n(x) sum_a pi (d log pi)(d log pi)^T, with which Fisher's scoring climbs;
-* the observed information, minus the exact Hessian of l, which standard errors are made of;
+* the observed information, minus the Hessian of l (differences of exact gradients), for standard errors;
 * D(p), the mean squared distance of observed frequencies from pi, the economists' other criterion: every place an
   agent was seen in counts by its share of that agent's choices, every game and agent alike.
 """
@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Float
 
 from quantal.crowds.solution import CrowdSolution
@@ -33,8 +32,8 @@ from quantal.infer.parameters import Parameter
 from quantal.precision import double_precision, quick_jit
 from quantal.solution import Solution
 
-AT_ONCE = 8
-"""Second derivatives that are worked out side by side."""
+STRIDE = 2e-3
+"""By about how much log-policies move between gradients whose differences make a Hessian."""
 CRITERIA = ("likelihood", "squared_distance")
 
 Problem = ExactProblem | CrowdProblem
@@ -60,16 +59,6 @@ def _log_likelihood(engine: Any, point: Any, p: Float[Array, " P"]) -> Float[Arr
     for counts, logs in zip(engine.counts, engine.log_policies(point, p), strict=True):
         seen = counts > 0
         total = total + (counts * jnp.where(seen, logs, 0.0)).sum()
-    return total
-
-
-def _distance(engine: Any, point: Any, p: Float[Array, " P"]) -> Float[Array, ""]:
-    """Sum over agents of the squared distances; see the module's docstring."""
-    total = jnp.zeros(())
-    for counts, logs in zip(engine.counts, engine.log_policies(point, p), strict=True):
-        n, share = _shares(counts)
-        difference = jnp.where(n > 0, counts / jnp.where(n > 0, n, 1.0) - jnp.exp(logs), 0.0)
-        total = total + (share * difference**2).sum()
     return total
 
 
@@ -145,25 +134,6 @@ def _policies(engine: Any, point: Any, p: Float[Array, " P"]) -> tuple[Array, ..
 
 _value = quick_jit(_log_likelihood)
 _gradient = quick_jit(jax.grad(_log_likelihood, argnums=2))
-
-
-@partial(quick_jit, static_argnames="criterion")
-def _hessian(engine: Any, point: Any, p: Float[Array, " P"], criterion: str) -> Float[Array, "P P"]:
-    """Forward over forward: see `quantal.infer.implicit`."""
-    function = _log_likelihood if criterion == "likelihood" else _distance
-    eye = jnp.eye(p.size)
-
-    def slope(x: Array, e: Array) -> Array:
-        return jax.jvp(lambda y: function(engine, point, y), (x,), (e,))[1]
-
-    def second(pair: Array) -> Array:
-        a, b = eye[pair[0]], eye[pair[1]]
-        return jax.jvp(lambda x: slope(x, a), (p,), (b,))[1]
-
-    upper = np.stack(np.triu_indices(p.size), axis=1)
-    found = lax.map(second, jnp.asarray(upper), batch_size=min(AT_ONCE, len(upper)))
-    matrix = jnp.zeros((p.size, p.size)).at[upper[:, 0], upper[:, 1]].set(found)
-    return matrix + matrix.T - jnp.diag(jnp.diag(matrix))
 
 
 # ---------------------------------------------------------------------- the object
@@ -266,8 +236,32 @@ class Likelihood:
 
     @double_precision
     def hessian(self, p: Sequence[float] | np.ndarray, criterion: str = "likelihood") -> Float[np.ndarray, "P P"]:
-        """The Hessian of l (or of D), exact: minus the observed information."""
-        return self._summed(p, partial(_hessian, criterion=criterion)) * self._scale(criterion)
+        """The Hessian of l (or of D), by fourth-order differences of exact gradients; minus the observed information.
+
+        Each gradient is taken at an equilibrium of its own, next to the one at p.
+        """
+        p = self._checked(p)
+        centre = self.assess(p, criterion)
+        points = list(self._at)
+        # Steps that move log-policies by about `STRIDE`, as the expected information has it.
+        per_choice = np.diagonal(np.asarray(centre.curvature)) / (self.choices if criterion == "likelihood" else 1.0)
+        steps = STRIDE / np.sqrt(np.maximum(per_choice, 1e-300))
+        steps = np.minimum(steps, 10 * STRIDE * np.maximum(1.0, np.abs(p)))
+        positive = np.array([parameter.positive for parameter in self.parameters], dtype=bool)
+        steps = np.where(positive, np.minimum(steps, np.maximum(p, 1e-6) / 4), steps)
+
+        def gradient(shift: np.ndarray) -> np.ndarray:
+            self._at = list(points)
+            return np.asarray(self.assess(p + shift, criterion).gradient)
+
+        rows = []
+        for k, h in enumerate(steps):
+            along = h * np.eye(p.size)[k]
+            near, far = (gradient(j * along) - gradient(-j * along) for j in (1, 2))
+            rows.append((8 * near - far) / (12 * h))
+        self._at = points
+        matrix = np.array(rows)
+        return 0.5 * (matrix + matrix.T)
 
     @double_precision
     def assess(self, p: Sequence[float] | np.ndarray, criterion: str = "likelihood") -> Assessed:
