@@ -183,9 +183,9 @@ def _check_play(game: MarkovGame, data: Trajectories, played: np.ndarray, what: 
                 for agent, labels, a in zip(game.agents, game.actions, actions[row], strict=True)
             )
             raise ParameterError(
-                f"{what}: episode {episode[row]}, time {time[row]}: the state is {game.state_name(states[row])}, the "
+                f"{what}: episode {episode[row]}, time {time[row]}: the state is {game.state_name(tuple(map(int, states[row])))}, the "
                 f"actions are {chosen}: expected a successor that has a probability above 0: got "
-                f"{game.state_name(after[row])}"
+                f"{game.state_name(tuple(map(int, after[row])))}"
             )
 
 
