@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -226,7 +227,7 @@ def _pushed_plainly(
 ) -> Float[Array, " K"]:
     """Sum over steps and episodes of expected features."""
 
-    def step(carry: tuple[Array, Array], now: tuple[Array, tuple[Array, ...]] | tuple[Array]):
+    def step(carry: tuple[Array, Array], now: Any):
         masses, time = carry
         pi = policies if stationary else now[1]
         going = (time < lengths).reshape(-1, *(1,) * (masses.ndim - 1))
