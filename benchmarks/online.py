@@ -1,6 +1,6 @@
 """How long a step of learning while acting takes, warm: a belief about goals, and rewards learned online.
 
-Run with ``python -m benchmarks.online``. Minimum and median over the steps, in this process; programs are compiled first.
+Run with ``python -m benchmarks.online``. Minimum and median over the steps, in this process, after compiling.
 """
 
 from __future__ import annotations
