@@ -2,7 +2,7 @@
 # Needed beforehand: Python >= 3.11 with venv, and make. uv need not be installed: the locked version is put into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage bench deep lint format clean
+.PHONY: help setup demo reproduce test coverage bench deep lint format clean
 
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
@@ -13,7 +13,7 @@ test coverage deep: export OPENBLAS_NUM_THREADS = 1
 test coverage deep: export XLA_FLAGS = --xla_cpu_multi_thread_eigen=false
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## Build or refresh .venv from uv.lock (nothing to do when up to date)
 
@@ -37,6 +37,9 @@ $(STAMP): pyproject.toml uv.lock
 
 demo: setup ## Set up, then run the main job
 	$(BIN)/quantal demo
+
+reproduce: setup ## Set up, then do the paper's experiments again: out/reproduce/report.html
+	$(BIN)/quantal reproduce
 
 test: lint ## Set up, lint, then run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)

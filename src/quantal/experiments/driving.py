@@ -171,8 +171,8 @@ def driving_scene(*, progress: Progress | None = None) -> DrivingScene:
             else "What happens is not all that the paper says.",
         ),
         notes=(
-            "Reconstructed: the map (Figure 6 is lost), the rewards, mu and beta; the map was drawn so that the paper's "
-            "description can come about.",
+            "Reconstructed: the map (Figure 6 is lost), the rewards, mu and beta; the map was drawn so that what the "
+            "paper describes can come about.",
             "It comes about at all of 72 settings of beta and mu around the scene's own, and at 401 of 720 of a wider "
             "grid; where meeting the pedestrian costs little (mu below 20), cars do not wait for it.",
         ),

@@ -28,7 +28,7 @@ DECISIONS = 2
 BALL = 3.0
 """B of Algorithm 4's projection."""
 RATE = 0.5
-EPISODES = 200
+EPISODES = 120
 OURS = "the game is ours: the paper gives no numbers for Section 6, only statements"
 
 

@@ -90,8 +90,8 @@ def theorems(*, progress: Progress | None = None) -> Theorems:
         comparisons=tuple(rows),
         findings=(
             "Inside the conditions every iteration converges, faster than promised.",
-            "The conditions are far from necessary: all games still converge undamped at these multiples of the printed "
-            f"condition: {', '.join(beyond)}.",
+            "The conditions are far from necessary: all games still converge undamped at these multiples of the "
+            f"printed condition: {', '.join(beyond)}.",
             "Every experiment of the paper that has a horizon lies outside its own theorem's condition.",
         ),
         notes=(

@@ -311,8 +311,8 @@ _DRAWN: dict[str, tuple[tuple[str, Callable[[Any], Figure], str], ...]] = {
             "theorems",
             theorems,
             "What a sweep leaves of the error (undamped residual, a ratio) against the size of the game, in units of "
-            "the printed condition. Below 1 the error shrinks. Shaded: inside the condition, where the theorem promises "
-            "at most the dashed line. Discs are filled where all games of that size converge.",
+            "the printed condition. Below 1 the error shrinks. Shaded: inside the condition, where the theorem "
+            "promises at most the dashed line. Discs are filled where all games of that size converge.",
         ),
     ),
     "pursuit-scores": (

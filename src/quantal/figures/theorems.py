@@ -148,9 +148,8 @@ def online_inference(record: OnlineInference) -> Figure:
             axes.plot(np.arange(path.size), path, color=colour, linestyle=DASHES[dash], label=label)
         last = max(path.size for path in record.paths.values()) - 1
         axes.axhline(record.truth, color=INK, linewidth=1)
-        axes.annotate(
-            f"truth {record.truth:g}", (last, record.truth), (0, -4), textcoords="offset points", ha="right", va="top"
-        )
+        truth = f"truth {record.truth:g}".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(truth, (last, record.truth), (0, -4), textcoords="offset points", ha="right", va="top")
         axes.axhline(record.ball, color=INK, linewidth=0.8, linestyle=DASHES[2])
         axes.annotate("edge of the ball", (0, record.ball), (2, 3), textcoords="offset points", ha="left", va="bottom")
         axes.set_xlim(0, last)
