@@ -2,7 +2,7 @@
 # Needed beforehand: Python >= 3.11 with venv, and make. uv need not be installed: the locked version is put into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage bench deep lint format clean
+.PHONY: help setup demo reproduce test coverage bench deep lint format clean
 
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
@@ -17,7 +17,7 @@ test coverage deep: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0.2
 test coverage deep: export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES = -1
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## Build or refresh .venv from uv.lock (nothing to do when up to date)
 
@@ -41,6 +41,9 @@ $(STAMP): pyproject.toml uv.lock
 
 demo: setup ## Set up, then run the main job
 	$(BIN)/quantal demo
+
+reproduce: setup ## Set up, then do the paper's experiments again: out/reproduce/report.html
+	$(BIN)/quantal reproduce
 
 test: lint ## Set up, lint, then run the tests
 	$(BIN)/python -m pytest -n $(WORKERS)

@@ -3,49 +3,119 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import JsonOption
 from quantal.cli.output import Waiting, show, tell
+from quantal.errors import ParameterError
 
-What = Literal["fig3", "fig4", "one-step", "pursuit-scores", "grid-table", "learners", "all"]
+if TYPE_CHECKING:
+    from quantal.experiments import DrivingScene, Reproduction
+
+What = Literal[
+    "theorems",
+    "pursuit-scores",
+    "fig3",
+    "fig4",
+    "one-step",
+    "rabbit-hole",
+    "grid-table",
+    "learners",
+    "driving",
+    "theorem-4",
+    "online-inference",
+    "all",
+]
+PACKAGES = ("quantal", "jax", "numpy", "scipy", "matplotlib")
+"""Whose versions the numbers and pictures depend on."""
 
 
 @command("Example: quantal reproduce fig4 --out results")
 def reproduce(
     what: Annotated[What, typer.Argument(help="Which experiment of the paper.")] = "all",
-    out: Annotated[Path, typer.Option(help="Directory for the tables (CSV) and figures; created.")] = Path(
+    only: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this one; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Directory for the report, the table and the figures; created.")] = Path(
         "out/reproduce"
     ),
     json: JsonOption = False,
 ) -> int:
-    """Do the paper's experiments again, each number beside the paper's."""
+    """Do the paper's experiments again: each number beside the paper's, and a report to read."""
     from quantal import experiments, figures
+    from quantal.files import replacing
+    from quantal.pages import report
     from quantal.reports import paper, tables
 
-    names = list(experiments.ALL) if what == "all" else [what]
+    wanted = set(only or ()) | ({what} if what != "all" or not only else set())
+    unknown = sorted(wanted - {*experiments.ALL, "all"})
+    if unknown:
+        raise ParameterError(f"--only {unknown[0]}: expected one of {', '.join(experiments.ALL)}")
+    names = [name for name in experiments.ALL if name in wanted or "all" in wanted]
     out.mkdir(parents=True, exist_ok=True)
     records: list[dict[str, Any]] = []
-    converged = True
-    for name in names:
-        with Waiting(f"reproducing {name}", quiet=json) as waiting:
+    kept: list[Reproduction] = []
+    drawn: dict[str, list[report.Drawn]] = {}
+    views: dict[str, str] = {}
+    for k, name in enumerate(names):
+        with Waiting(f"{name} ({k + 1} of {len(names)})", quiet=json) as waiting:
             found = experiments.ALL[name](progress=waiting)
-            picture = figures.reproduction(found)
-        files = [out / f"{name}.csv", out / f"{name}.png", out / f"{name}.svg"]
-        tables.write_csv(files[0], paper.COMPARISON_COLUMNS, paper.comparison_rows(found))
-        for file in files[1:]:
-            figures.save(picture, file)
+            drawn[name] = []
+            files: list[Path] = []
+            for picture in figures.pictures(found):
+                pair = [out / f"{picture.name}.{ending}" for ending in ("png", "svg")]
+                for file in pair:
+                    figures.save(picture.figure, file)
+                drawn[name].append(report.Drawn(picture.name, pair[1].read_text(encoding="utf-8"), picture.caption))
+                files += pair
+            if isinstance(found, experiments.DrivingScene):
+                views[name] = _view(found)
+                files.append(out / f"{name}.html")
+                with replacing(files[-1]) as temporary:
+                    temporary.write_text(views[name], encoding="utf-8")
+        kept.append(found)
         written = [str(file) for file in files]
-        converged = converged and found.converged
         records.append({**paper.reproduction_record(found), "seconds": waiting.seconds, "files": written})
         if not json:  # each as soon as it is there
             show(paper.reproduction(found), f"written: {', '.join(written)}", "")
-    if json:
-        print(tables.to_json({"converged": converged, "reproductions": records}))
+    made: dict[str, Any] = {"command": _repeat(names, len(experiments.ALL)), "versions": _versions()}
+    tables.write_csv(out / "results.csv", paper.RESULT_COLUMNS, [row for r in kept for row in paper.result_rows(r)])
+    shown = {name: [(f"{d.name}.svg", d.caption) for d in each] for name, each in drawn.items()}
+    for file, text in (
+        ("report.html", report.page(kept, drawn, views=views, **made)),
+        ("report.md", paper.markdown(kept, shown, **made)),
+    ):
+        with replacing(out / file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    converged = all(found.converged for found in kept)
+    files = [str(out / name) for name in ("report.html", "report.md", "results.csv")]
+    record = {"converged": converged, "reproductions": records, "files": files}
+    tell(json, record, paper.in_short(kept), f"written: {', '.join(files)}")
     return DONE if converged else NOT_CONVERGED
+
+
+def _view(found: DrivingScene) -> str:
+    import quantal
+    from quantal.pages import crowds
+
+    return crowds.page(
+        found.solution, scene=found.journeys.scene, made=f"Quantal {quantal.__version__}: quantal reproduce driving"
+    )
+
+
+def _repeat(names: list[str], number: int) -> str:
+    """What to type to get the same."""
+    if len(names) == number:
+        return "quantal reproduce"
+    return " ".join(["quantal reproduce", *(f"--only {name}" for name in names)])
+
+
+def _versions() -> dict[str, str]:
+    import platform
+    from importlib import metadata
+
+    return {**{name: metadata.version(name) for name in PACKAGES}, "Python": platform.python_version()}
 
 
 NEXT = """\
@@ -56,7 +126,7 @@ Where to look next
   quantal view junction                              who drives when, as a page in the browser
   quantal path stag-hunt --betas 0:4:41 --figure branch.png
                                                      how play changes with precision, through folds
-  quantal reproduce all                              every experiment of the paper
+  quantal reproduce                                  every experiment of the paper
   README.md                                          a game of your own in a few lines"""
 
 

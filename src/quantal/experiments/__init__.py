@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from quantal.experiments.driving import DrivingScene, driving_scene
 from quantal.experiments.grid import GridTable, grid_table
+from quantal.experiments.inference import CausalEntropy, OnlineInference, online_inference, theorem_4
 from quantal.experiments.learning import LearnersTable, events, learners
 from quantal.experiments.published import (
     Prediction,
@@ -23,32 +25,46 @@ from quantal.experiments.pursuit import (
     one_step,
     pursuit_scores,
 )
-from quantal.experiments.records import Comparison, Reproduction
+from quantal.experiments.rabbit_hole import RabbitHole, rabbit_hole
+from quantal.experiments.records import Claim, Comparison, Reproduction
+from quantal.experiments.theorems import Theorems, theorems
 
 ALL: dict[str, Callable[..., Reproduction]] = {
+    "theorems": theorems,
+    "pursuit-scores": pursuit_scores,
     "fig3": figure_3,
     "fig4": figure_4,
     "one-step": one_step,
-    "pursuit-scores": pursuit_scores,
+    "rabbit-hole": rabbit_hole,
     "grid-table": grid_table,
     "learners": learners,
+    "driving": driving_scene,
+    "theorem-4": theorem_4,
+    "online-inference": online_inference,
 }
-"""By the names of the command line; each takes ``progress=``."""
+"""By the names of the command line, in the order of the paper; each takes ``progress=``."""
 
 __all__ = [
     "ALL",
+    "CausalEntropy",
+    "Claim",
     "Comparison",
+    "DrivingScene",
     "Figure3",
     "Figure4",
     "GridTable",
     "LearnersTable",
     "OneStep",
+    "OnlineInference",
     "Prediction",
     "PublishedGames",
     "PursuitScores",
+    "RabbitHole",
     "Reproduction",
     "TenGames",
+    "Theorems",
     "closest_beta",
+    "driving_scene",
     "events",
     "figure_3",
     "figure_4",
@@ -57,6 +73,10 @@ __all__ = [
     "log_likelihood",
     "mixed_nash",
     "one_step",
+    "online_inference",
     "published_games",
     "pursuit_scores",
+    "rabbit_hole",
+    "theorem_4",
+    "theorems",
 ]

@@ -112,6 +112,12 @@ def grid_table(*, horizons: Sequence[int] = (3, 4, 5, 6), seed: int = 0, progres
         sampled=tuple(scores["sampled"]),
         most_probable=tuple(scores["most_probable"]),
         standard_error=error,
+        layout="reconstructed",
+        verdict="agrees in part",
+        explanation=(
+            "Game I agrees with sampled play where collisions are entered, game II with most probable play within "
+            "sampling error; no one way of playing gives both, and the paper gives neither rules nor horizons."
+        ),
     )
 
 

@@ -160,6 +160,12 @@ def learners(
         converged=converged,
         outcomes=outcomes,
         hunts=hunts,
+        layout="reconstructed",
+        verdict="agrees in part",
+        explanation=(
+            "Learners reach 30, 30 in game I and an asymmetric equilibrium in game II, as printed; which of its two "
+            "mirror images is chance, and two lCE-Q agents who follow each its own favourite collide."
+        ),
     )
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Progress: TypeAlias = Callable[[float], None]
 """Called with the share done, 0 to 1."""
+Layout: TypeAlias = Literal["given", "reconstructed"]
+"""Whether the paper gives the game, or we had to draw what its missing figures showed."""
+Verdict: TypeAlias = Literal["agrees", "agrees in part", "disagrees"]
+"""How our outcome stands to the paper's, taken together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,32 @@ class Comparison:
         return None if self.misprint or not gaps else max(gaps)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Something that the paper says in words, beside what we see.
+
+    Attributes
+    ----------
+    what
+        What it is about.
+    paper, ours
+        What the paper says, and what we find, in a few words.
+    holds
+        Whether what we find is what the paper says.
+    play
+        As in `Comparison`.
+    note
+        The evidence, or the reason where it does not hold.
+    """
+
+    what: str
+    paper: str
+    ours: str
+    holds: bool
+    play: str
+    note: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reproduction:
     """One of the paper's experiments, done again.
@@ -68,6 +98,14 @@ class Reproduction:
         What is reconstructed, and what else must be known to read the numbers.
     converged
         Whether every solve that the numbers rest on converged.
+    layout
+        Whether the game is the paper's to the last detail, or drawn anew.
+    verdict
+        How all of it stands to the paper.
+    explanation
+        Why it agrees or does not, in one sentence.
+    claims
+        What the paper says in words.
     """
 
     name: str
@@ -76,3 +114,7 @@ class Reproduction:
     findings: tuple[str, ...]
     notes: tuple[str, ...]
     converged: bool
+    layout: Layout
+    verdict: Verdict
+    explanation: str
+    claims: tuple[Claim, ...] = ()

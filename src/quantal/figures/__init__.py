@@ -3,11 +3,13 @@
 from quantal.figures.branches import branch, draw_branch
 from quantal.figures.learning import contest, learners
 from quantal.figures.paper import (
+    Picture,
     draw_published,
     figure_3,
     figure_4,
     grid_table,
     one_step,
+    pictures,
     published,
     pursuit_scores,
     reproduction,
@@ -16,6 +18,7 @@ from quantal.figures.policies import draw_map, policy, policy_bars, policy_map
 from quantal.figures.style import save
 
 __all__ = [
+    "Picture",
     "branch",
     "contest",
     "draw_branch",
@@ -26,6 +29,7 @@ __all__ = [
     "grid_table",
     "learners",
     "one_step",
+    "pictures",
     "policy",
     "policy_bars",
     "policy_map",
