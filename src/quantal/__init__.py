@@ -7,7 +7,7 @@
 True
 """
 
-from quantal import baselines, games
+from quantal import baselines, games, infer
 from quantal.certify import Certificate, certify
 from quantal.compare import Comparison, compare
 from quantal.crowds.game import CrowdGame, Kind, Member
@@ -62,6 +62,7 @@ __all__ = [
     "evaluate",
     "exploitability",
     "games",
+    "infer",
     "load",
     "load_scene",
     "read_scene",

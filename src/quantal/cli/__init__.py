@@ -1,4 +1,4 @@
-"""The command line: ``quantal games | solve | view | path | simulate | train | compare | reproduce | demo``.
+"""The command line: ``quantal games | solve | view | path | simulate | infer | train | compare | reproduce | demo``.
 
 Every command prints tables for people, or with ``--json`` one JSON object for machines (keys in docs/command-line.md),
 and ends with 0 done, 1 not converged, 2 bad input. What is said on the way goes to standard error.
@@ -7,7 +7,7 @@ Modules that take long to load (JAX, matplotlib, pandas) are imported where they
 for help should not wait for them.
 """
 
-from quantal.cli import learning, playing, reproducing, solving, viewing
+from quantal.cli import inferring, learning, playing, reproducing, solving, viewing
 from quantal.cli.app import app, main
 
-__all__ = ["app", "learning", "main", "playing", "reproducing", "solving", "viewing"]
+__all__ = ["app", "inferring", "learning", "main", "playing", "reproducing", "solving", "viewing"]

@@ -1,0 +1,233 @@
+r"""Features, as they were seen and as they are expected: per-step averages over the same lengths from the same starts.
+
+    observed  = sum_e sum_{t < L_e} F(x_t, a_t) / sum_e L_e
+    expected  = sum_e sum_{t < L_e} E_pi[ F(x_t, a_t) | x_0 = where episode e began ] / sum_e L_e
+
+F~ in Algorithm 4 is a sum over a history and F-bar an expectation; only so are they alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from quantal.bellman import marginal
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
+from quantal.errors import ParameterError
+from quantal.game import MarkovGame
+from quantal.infer.features import Features
+from quantal.layout import Model, from_public, model_of
+from quantal.occupancy import push
+from quantal.precision import double_precision, quick_jit
+from quantal.solution import Played
+from quantal.trajectories import Trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was observed, and on which occasions.
+
+    Attributes
+    ----------
+    totals
+        Sum of features of every episode, (episodes, K), in the order of `Features.labels`.
+    decisions
+        Decisions of every episode, (episodes,).
+    lengths
+        The lengths that occur.
+    starts
+        How many episodes of each length began where, (lengths, *states); of a crowd, which always starts as its game
+        says, (lengths,).
+    """
+
+    totals: Float[np.ndarray, "episodes K"]
+    decisions: Int[np.ndarray, " episodes"]
+    lengths: Int[np.ndarray, " n"]
+    starts: Float[np.ndarray, "n *states"]
+
+    @property
+    def mean(self) -> Float[np.ndarray, " K"]:
+        """Per-step average."""
+        return self.totals.sum(axis=0) / self.decisions.sum()
+
+    @property
+    def covariance(self) -> Float[np.ndarray, "K K"]:
+        """Of `mean`, episodes being independent; NaN for one episode."""
+        episodes = len(self.decisions)
+        if episodes < 2:
+            return np.full((self.totals.shape[1],) * 2, np.nan)
+        # A ratio of sums: what is left of each episode's features after its length's share.
+        left = self.totals - self.decisions[:, None] * self.mean
+        return left.T @ left / self.decisions.sum() ** 2 * episodes / (episodes - 1)
+
+
+def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -> Seen:
+    """Add up the features of observed play.
+
+    Parameters
+    ----------
+    game
+        What was played. Play of a crowd has one state axis per member, with cells' labels.
+    features
+        Of this game.
+    data
+        Episodes.
+
+    Raises
+    ------
+    ParameterError
+        If the data are of another game, or empty.
+    """
+    states, actions = numbered(game, data)
+    episodes, steps = actions.shape[:2]
+    played = np.arange(steps) < data.lengths[:, None]
+    if not played.any():
+        raise ParameterError("data: expected at least one decision: got none")
+    where, chosen = states[:, :-1][played], actions[played]
+    totals = np.zeros((episodes, features.number))
+    episode = np.nonzero(played)[0]
+    column = 0
+    for i, array in enumerate(features.arrays):
+        if isinstance(game, CrowdGame):
+            index = (where[:, i], chosen[:, i])
+        else:
+            index = (*where.T, *chosen.T)
+        for part in array:
+            values = part[tuple(np.zeros_like(k) if n == 1 else k for k, n in zip(index, part.shape, strict=True))]
+            totals[:, column] = np.bincount(episode, values, minlength=episodes)
+            column += 1
+    decisions = data.lengths.astype(np.int64)
+    some = decisions > 0
+    lengths, group = np.unique(decisions[some], return_inverse=True)
+    if isinstance(game, CrowdGame):
+        starts = np.bincount(group).astype(float)
+    else:
+        starts = np.zeros((lengths.size, *game.state_shape))
+        np.add.at(starts, (group, *states[some, 0].T), 1.0)
+    return Seen(totals[some], decisions[some], lengths, starts)
+
+
+def numbered(game: MarkovGame | CrowdGame, data: Trajectories) -> tuple[np.ndarray, np.ndarray]:
+    """States and actions by the game's numbers: a crowd's data may list only some cells and actions, by label."""
+    if data.agents != game.agents:
+        raise ParameterError(f"data: expected play of {', '.join(game.agents)}: got play of {', '.join(data.agents)}")
+    if isinstance(game, MarkovGame):
+        if data.state_labels != game.state_labels or data.action_labels != game.actions:
+            raise ParameterError("data: expected the states and actions of this game: got those of another one")
+        return data.states.astype(np.int64), data.actions.astype(np.int64)
+    if len(data.axes) != len(game.agents):
+        raise ParameterError(f"data: expected a state axis for each of {', '.join(game.agents)}: got {data.axes}")
+    places = [_translated(labels, game.cells, "cell") for labels in data.state_labels]
+    moves = [_translated(given, own, "action") for given, own in zip(data.action_labels, game.actions, strict=True)]
+    states = np.stack([place[data.states[..., i]] for i, place in enumerate(places)], axis=-1)
+    actions = np.stack([move[data.actions[..., i]] for i, move in enumerate(moves)], axis=-1)
+    return states, actions
+
+
+def _translated(given: tuple[str, ...], known: tuple[str, ...], what: str) -> np.ndarray:
+    """Number of each label, and -1 for -1."""
+    number = {label: k for k, label in enumerate(known)}
+    for label in given:
+        if label not in number:
+            raise ParameterError(f"data: no {what} {label!r}: expected one of {', '.join(known[:20])}")
+    return np.array([*(number[label] for label in given), -1])
+
+
+@double_precision
+def expected(features: Features, played: Played | CrowdSolution, occasions: Seen | int) -> Float[np.ndarray, " K"]:
+    """Per-step average of features under play, over the lengths and from the starts that were seen.
+
+    Parameters
+    ----------
+    features
+        Of the game that is played.
+    played
+        Policies.
+    occasions
+        What was seen, or a number of decisions from the game's own start.
+
+    Raises
+    ------
+    ParameterError
+        If something longer was seen than the horizon that was solved.
+    """
+    if isinstance(occasions, Seen):
+        lengths, counts = occasions.lengths, occasions.starts
+    else:
+        lengths = np.array([occasions])
+        counts = np.ones(1) if isinstance(played, CrowdSolution) else np.asarray(played.game.start)[None]
+    horizon = played.parameters.horizon
+    if horizon is not None and lengths.max() > horizon:
+        raise ParameterError(
+            f"data: an episode has {lengths.max()} decisions: expected at most the horizon, {horizon}. Raise horizon="
+        )
+    if isinstance(played, CrowdSolution):
+        return _of_crowd(features, played, lengths, counts)
+    game = played.game
+    model = model_of(game)
+    steps = int(lengths.max())
+    policies = tuple(
+        jax.device_put(
+            from_public(pi, model.state_shape)
+            if horizon is None
+            else np.stack([from_public(pi[t], model.state_shape) for t in range(steps)])
+        )
+        for pi in (played.policy[i] for i in range(game.number_of_agents))
+    )
+    _, arrays = features.laid(game)
+    starts = jax.device_put(counts.reshape(len(lengths), *model.state_shape))
+    totals = _pushed(model, arrays, policies, starts, jax.device_put(lengths), np.zeros(steps), horizon is None)
+    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
+    return np.asarray(totals) / decisions
+
+
+def _pushed_plainly(
+    model: Model,
+    arrays: tuple[Array, ...],
+    policies: tuple[Array, ...],
+    starts: Float[Array, "n *s"],
+    lengths: Int[Array, " n"],
+    clock: Float[Array, " T"],
+    stationary: bool,
+) -> Float[Array, " K"]:
+    """Sum over steps and episodes of expected features."""
+
+    def step(carry: tuple[Array, Array], now: tuple[Array, tuple[Array, ...]] | tuple[Array]):
+        masses, time = carry
+        pi = policies if stationary else now[1]
+        going = (time < lengths).reshape(-1, *(1,) * (masses.ndim - 1))
+        mass = (masses * going).sum(axis=0)
+        totals = []
+        for array in arrays:
+            totals += [(mass * marginal(part, pi, ())).sum() for part in array]
+        found = jnp.stack(totals) if totals else jnp.zeros(0)
+        return (jnp.stack([push(model.moves, m, pi) for m in masses]), time + 1), found
+
+    moments = (clock,) if stationary else (clock, policies)
+    _, found = lax.scan(step, (starts, jnp.int32(0)), moments)
+    return found.sum(axis=0)
+
+
+_pushed = quick_jit(_pushed_plainly, static_argnames="stationary")
+
+
+def _of_crowd(
+    features: Features, played: CrowdSolution, lengths: np.ndarray, counts: np.ndarray
+) -> Float[np.ndarray, " K"]:
+    """Occupancy times policy times feature; `counts` episodes of each length."""
+    # How many episodes are still going at each time.
+    going = np.array([counts[lengths > t].sum() for t in range(int(lengths.max()))])
+    totals: list[float] = []
+    for i, array in enumerate(features.arrays):
+        if not len(array):
+            continue
+        joint = played.occupancy[i][: len(going), :, None] * played.policy[i][: len(going)]
+        visits = np.tensordot(going, joint, axes=1)
+        totals += [float((part * visits).sum()) for part in array]
+    return np.array(totals) / going.sum()
