@@ -18,7 +18,7 @@ FIGURES = ROOT / "docs" / "figures"
 def site(tmp_path_factory):
     """Built once, in a process of its own: what its plugins warn of themselves is not ours to fail on."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     # --strict ends with 1 on any warning: a page that is in no menu, a link or an anchor that leads nowhere, a name of
     # the reference that there is not.
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
