@@ -2,7 +2,7 @@
 # Needed beforehand: Python >= 3.11 with venv, and make. uv need not be installed: the locked version is put into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo reproduce test coverage bench deep lint format clean
+.PHONY: help setup demo reproduce test coverage bench deep docs lint format clean
 
 BIN := .venv/bin
 STAMP := .venv/.in-step-with-lock
@@ -56,6 +56,9 @@ deep: setup ## Run the slow tests only
 
 bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks
+
+docs: setup ## Build the documentation's site into out/site
+	$(BIN)/python -m mkdocs build --strict
 
 lint: setup ## Check style, types and import layers
 	$(BIN)/ruff check

@@ -1,0 +1,77 @@
+"""The documentation as a site: it builds without a warning, loads nothing from elsewhere, and shows what it lists."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import quantal
+
+ROOT = Path(__file__).parents[2]
+FIGURES = ROOT / "docs" / "figures"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Built once, in a process of its own: what its plugins warn of themselves is not ours to fail on."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    # --strict ends with 1 on any warning: a page that is in no menu, a link or an anchor that leads nowhere, a name of
+    # the reference that there is not.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+class Loaded(HTMLParser):
+    """What a browser fetches for a page: scripts, styles, pictures, frames; not what one may click on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag in ("script", "img", "iframe", "source", "video"):
+            self.addresses.append(given.get("src") or "")
+        if tag == "link" and given.get("rel") not in ("canonical", "prev", "next"):
+            self.addresses.append(given.get("href") or "")
+
+
+def elsewhere(text: str) -> list[str]:
+    page = Loaded()
+    page.feed(text)
+    return [a for a in page.addresses if re.match(r"(https?:)?//", a)]
+
+
+def test_a_page_that_loads_from_elsewhere_would_be_noticed():
+    assert elsewhere('<script src="https://x.org/a.js"></script><link rel="stylesheet" href="//y.org/b.css">') == [
+        "https://x.org/a.js",
+        "//y.org/b.css",
+    ]
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    pages = sorted(site.glob("**/*.html"))
+    assert len(pages) > 30
+    found = {str(p.relative_to(site)): elsewhere(p.read_text(encoding="utf-8")) for p in pages}
+    assert {page: addresses for page, addresses in found.items() if addresses} == {}
+    styles = [p.read_text(encoding="utf-8") for p in site.glob("**/*.css")]
+    assert [url for text in styles for url in re.findall(r"url\(\s*[\"']?(https?://[^)]+)", text)] == []
+
+
+def test_the_reference_has_every_public_name(site):
+    pages = "".join(p.read_text(encoding="utf-8") for p in (site / "reference").glob("*.html"))
+    shown = {name.rsplit(".", 1)[-1] for name in re.findall(r'id="(quantal\.[\w.]+)"', pages)}
+    packages = {"baselines", "games", "infer"}
+    assert {name for name in quantal.__all__ if name not in packages} - shown == set()
+
+
+def test_every_figure_is_made_by_a_script_beside_it():
+    scripts = "".join(p.read_text(encoding="utf-8") for p in FIGURES.glob("make_*.py"))
+    pictures = [p for p in FIGURES.iterdir() if p.suffix in (".png", ".gif", ".svg")]
+    assert pictures
+    assert [p.name for p in pictures if f'"{p.name}"' not in scripts] == []
