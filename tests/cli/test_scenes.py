@@ -75,6 +75,16 @@ def test_pictures_are_written(ask, lane, tmp_path):
     assert files[1].read_bytes()[:3] == b"GIF"
 
 
+@pytest.mark.parametrize("option", ["--exact", "--crowd"])
+def test_a_solution_is_kept(ask, lane, tmp_path, option):
+    file = tmp_path / "lane.nc"
+    record = ask("solve", lane, option, "--save", file)
+    assert record["files"] == [str(file)]
+    solution = qt.load(file)
+    assert solution.residual == record["residual"]
+    assert isinstance(solution, qt.CrowdSolution) == (option == "--crowd")
+
+
 def test_other_commands_play_the_exact_game(ask, run, lane):
     scores = ask("simulate", lane, "--episodes", "10")["scores"]
     scene = qt.read_scene(lane)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import FileError, ParameterError
 from quantal.game import MarkovGame
 from quantal.scenes.scene import Scene
@@ -40,6 +41,10 @@ def read_target(name: str) -> Target:
         from quantal import store
 
         solution = store.load(name)
+        if isinstance(solution, CrowdSolution):
+            raise ParameterError(
+                f"{name}: a crowd's solution: this command needs one of a Markov game. Look at it with quantal view"
+            )
         p = solution.parameters
         discount = None if p.horizon is not None and set(p.discount) == {1.0} else p.discount
         return Target(solution.game, p.beta, p.horizon, discount, p.value, solution)

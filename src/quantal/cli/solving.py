@@ -101,13 +101,12 @@ def solve(
             "--restarts": bool(restarts),
             "--state": bool(state),
             "--time": when != 0,
-            "--save": save is not None,
         }
         unusable |= {"--discount": discount is not None, "--certificate": certificate, "--order": order != "jacobi"}
         refuse("not for a scene", unusable)
         play = _which_game(exact, crowd)
         how: dict[str, Any] = {"method": method, "damping": damping, "tol": tol, "max_steps": max_steps}
-        return _solve_scene(scene, play, beta, horizon, value, how, figure, animation, json)
+        return _solve_scene(scene, play, beta, horizon, value, how, save, figure, animation, json)
     refuse("for a scene only", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
     given = read_target(target)
     setting = setting_for(given, beta, horizon, discount, value)
@@ -171,6 +170,7 @@ def _solve_scene(
     horizon: int | None,
     value: str | None,
     how: dict[str, Any],
+    save: Path | None,
     figure: Path | None,
     animation: Path | None,
     json: bool,
@@ -198,6 +198,11 @@ def _solve_scene(
         scene_report.meetings(found),
     ]
     written: list[str] = []
+    if save is not None:
+        from quantal import store
+
+        store.save(solution, save)
+        written.append(str(save))
     with Waiting("drawing", quiet=json):
         if figure is not None:
             from quantal import figures
