@@ -19,7 +19,6 @@ from tests.cases import (
 )
 
 import quantal as qt
-from quantal import rollout
 from quantal.games import pursuit
 from quantal.rollout import evaluate, most_probable, simulate
 
@@ -126,8 +125,8 @@ def test_what_has_probability_zero_is_never_drawn():
     # The largest uniform number there is, on rows that rounding keeps from summing to one.
     largest = np.full(4, np.nextafter(1.0, 0.0))
     rows = np.array([[0.1, 0.2, 0.7, 0.0], [0.0, 1 / 3, 2 / 3 + 1e-10, 0.0], [1.0, 0.0, 0.0, 0.0], [0, 0, 0, 1.0]])
-    np.testing.assert_array_equal(rollout._choose(rows, np.arange(4), largest), [2, 2, 0, 3])
-    np.testing.assert_array_equal(rollout._choose(rows, np.arange(4), 0 * largest), [0, 1, 0, 3])
+    np.testing.assert_array_equal(draws.choose(rows, np.arange(4), largest), [2, 2, 0, 3])
+    np.testing.assert_array_equal(draws.choose(rows, np.arange(4), 0 * largest), [0, 1, 0, 3])
 
 
 # --------------------------------------------------------------------------- exact expectations

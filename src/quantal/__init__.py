@@ -28,8 +28,9 @@ from quantal.trajectories import Trajectories
 __version__ = "0.1.0"
 
 # Files stand above solutions in the layers, so the methods that write them are given to the class here.
-Solution.save = save  # type: ignore[attr-defined]
-Solution.to_xarray = to_xarray  # type: ignore[attr-defined]
+for _record in (Solution, CrowdSolution):
+    _record.save = save  # type: ignore[attr-defined]
+    _record.to_xarray = to_xarray  # type: ignore[attr-defined]
 
 __all__ = [
     "Bifurcation",

@@ -6,7 +6,7 @@ with mass_t the distribution of the joint state at time t (equation 12). A stati
 and visits are the discounted sums over all t, or those over the first `steps` decisions if asked for.
 
 Two ways to play: `sampled`, every agent draws from its policy; `most_probable`, every agent takes its most probable
-action, and where several are equally probable, one of them at random, evenly.
+action, and where several are equally probable, one of them at random, evenly. Crowds: `quantal.rollout_crowd`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import overload
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,10 @@ import numpy as np
 from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
-from quantal import evaluation, memory, request
+from quantal import evaluation, memory, request, rollout_crowd
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
+from quantal.draws import Play, check_play, choose, most_probable, successor
 from quantal.dynamics import PROBABILITY_TOLERANCE, Independent
 from quantal.errors import ParameterError
 from quantal.evaluation import Policies, check_solution
@@ -30,36 +33,22 @@ from quantal.game import MarkovGame
 from quantal.layout import Model, from_public, model_of
 from quantal.occupancy import push
 from quantal.precision import double_precision
+from quantal.rollout_crowd import CrowdEvaluation
 from quantal.solution import Played
 from quantal.trajectories import Trajectories, smallest, state_axes
 
-Play = Literal["sampled", "most_probable"]
 Start = ArrayLike | Sequence[int | str] | int | None
 
-TIE = 1e-9
-"""Actions within this relative distance of the most probable one count as equally probable."""
 BATCH_BYTES = 2**23
 """Random numbers held at a time; they fit into a cache, and no array of a batch is much larger."""
-
-
-def most_probable(policy: Float[np.ndarray, "*s A"]) -> Float[np.ndarray, "*s A"]:
-    """Put all weight on the most probable action of every state; ties are split evenly.
-
-    Parameters
-    ----------
-    policy
-        Public layout, actions last.
-    """
-    best = policy >= policy.max(axis=-1, keepdims=True) * (1 - TIE)
-    return best / best.sum(axis=-1, keepdims=True)
 
 
 # ---------------------------------------------------------------------- simulation
 
 
 def simulate(
-    game: MarkovGame,
-    solution: Played,
+    game: MarkovGame | CrowdGame,
+    solution: Played | CrowdSolution,
     episodes: int = 1000,
     seed: int | np.random.Generator = 0,
     *,
@@ -74,7 +63,8 @@ def simulate(
     Parameters
     ----------
     game
-        The game that was solved.
+        The game that was solved. Of a crowd, who has a `count` becomes several agents, ``name 1``, ``name 2``, and
+        every agent's own cell is a state axis; `start` and `terminate` are of Markov games.
     solution
         Whose policies to play.
     episodes
@@ -102,6 +92,10 @@ def simulate(
     TooLargeError
         If the trajectories would not fit into memory.
     """
+    if isinstance(game, CrowdGame) or isinstance(solution, CrowdSolution):
+        crowd, solved = rollout_crowd.both(game, solution)
+        rollout_crowd.check(crowd, solved, steps, {"start": start is not None, "terminate": terminate})
+        return rollout_crowd.simulate(crowd, solved, episodes, seed, check_play(play), batch)
     check_solution(game, solution)
     horizon = _steps(solution, steps)
     if horizon is None:
@@ -196,7 +190,7 @@ class _Player:
             chosen = []
             for policy in self.policies:
                 table = policy[time] if self.final else policy
-                chosen.append(_choose(table, cell, next(supply)))
+                chosen.append(choose(table, cell, next(supply)))
             _write(actions[:, time], chosen, alive)
             for i, reward in enumerate(game.rewards):
                 rewards[:, time, i] = np.where(alive, _look_up(reward, (*place, *chosen)), 0.0)
@@ -222,7 +216,7 @@ class _Player:
             moved: list[np.ndarray] = []
             for x, a, table, chances in zip(place, chosen, self.successors, self.chances, strict=True):
                 row = x * chances.shape[1] + a
-                moved.append(_successor(table, chances, row, supply))
+                moved.append(successor(table, chances, row, supply))
             cell = moved[0]
             for x, length in zip(moved[1:], game.state_shape[1:], strict=True):
                 cell = cell * length + x
@@ -230,33 +224,8 @@ class _Player:
         row = cell
         for a, count in zip(chosen, game.action_counts, strict=True):
             row = row * count + a
-        cell = _successor(self.successors[0], self.chances[0], row, supply)
+        cell = successor(self.successors[0], self.chances[0], row, supply)
         return np.unravel_index(cell, game.state_shape), cell
-
-
-def _successor(table: np.ndarray, chances: np.ndarray, row: np.ndarray, supply: Iterator[np.ndarray]) -> np.ndarray:
-    width = chances.shape[-1]
-    if width > 1:
-        branch = _choose(chances, row, next(supply))
-        row = row * width + branch
-    return table.reshape(-1).take(row).astype(np.intp)
-
-
-def _choose(table: np.ndarray, row: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Draw k with probability table[row, k], `row` counting over all axes but the last."""
-    count = table.shape[-1]
-    flat, base = table.reshape(-1), row * count
-    total = flat.take(base)
-    below = []
-    for k in range(1, count):
-        below.append(total)
-        total = total + flat.take(base + k)
-    # uniform < 1, so threshold < total even after rounding: what has probability 0 is never chosen.
-    threshold = uniform * total
-    chosen = np.zeros(row.shape, dtype=np.intp)
-    for edge in below:
-        chosen += threshold >= edge
-    return chosen
 
 
 def _look_up(array: np.ndarray, index: Sequence[np.ndarray]) -> np.ndarray:
@@ -307,21 +276,54 @@ class Evaluation:
     error: float
 
 
-@double_precision
+@overload
 def evaluate(
     game: MarkovGame,
     solution: Played,
     *,
+    play: str = ...,
+    start: Start = ...,
+    steps: int | None = ...,
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    game: CrowdGame,
+    solution: CrowdSolution,
+    *,
+    play: str = ...,
+    start: Start = ...,
+    steps: int | None = ...,
+) -> CrowdEvaluation: ...
+
+
+@overload
+def evaluate(
+    game: MarkovGame | CrowdGame,
+    solution: Played | CrowdSolution,
+    *,
+    play: str = ...,
+    start: Start = ...,
+    steps: int | None = ...,
+) -> Evaluation | CrowdEvaluation: ...
+
+
+def evaluate(
+    game: MarkovGame | CrowdGame,
+    solution: Played | CrowdSolution,
+    *,
     play: str = "sampled",
     start: Start = None,
     steps: int | None = None,
-) -> Evaluation:
+) -> Evaluation | CrowdEvaluation:
     """Compute expected scores and visits exactly, without drawing a single episode.
 
     Parameters
     ----------
     game
-        The game that was solved.
+        The game that was solved. A crowd's scores come with their parts, in a `CrowdEvaluation`; `start` is of
+        Markov games.
     solution
         Whose policies to play.
     play
@@ -337,6 +339,15 @@ def evaluate(
     ParameterError
         If the policies do not fit the game or a parameter cannot be used.
     """
+    if isinstance(game, CrowdGame) or isinstance(solution, CrowdSolution):
+        crowd, solved = rollout_crowd.both(game, solution)
+        rollout_crowd.check(crowd, solved, steps, {"start": start is not None})
+        return rollout_crowd.evaluate(crowd, solved, check_play(play))
+    return _evaluate(game, solution, play, start, steps)
+
+
+@double_precision
+def _evaluate(game: MarkovGame, solution: Played, play: str, start: Start, steps: int | None) -> Evaluation:
     check_solution(game, solution)
     how = check_play(play)
     length = _steps(solution, steps)
@@ -401,13 +412,6 @@ def _endless(
 
 
 # ---------------------------------------------------------------------- what is asked for
-
-
-def check_play(play: str) -> Play:
-    """Return the way to play; `ParameterError` names the two there are."""
-    if play not in get_args(Play):
-        raise ParameterError(f"play={play!r}: expected one of {', '.join(map(repr, get_args(Play)))}")
-    return play  # type: ignore[return-value]
 
 
 def start_distribution(game: MarkovGame, start: Start) -> Float[np.ndarray, "*s"]:

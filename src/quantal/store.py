@@ -3,8 +3,10 @@
 The root group of a file is what `to_xarray` gives: policies, Q and values with labelled axes, next to the residuals.
 The group ``record`` holds the rest (parameters, status, branch, notes, trace) and ``record/game`` the game itself, so
 that `load` needs nothing else and gives back every number bit by bit. Further equilibria lie under ``others/0``, ...
-in the same form. A last line after netCDF's own contents, which other readers pass over, holds the format's number and
-a digest of all bytes before it: a damaged file is known before the HDF5 library sees it (some make it hang).
+in the same form. The root of a crowd's file holds what everyone expects instead (`quantal.store_crowd`).
+
+A last line after netCDF's own contents, which other readers pass over, holds the format's number and a digest of all
+bytes before it: a damaged file is known before the HDF5 library sees it (some make it hang).
 
 Files are written beside their target and renamed (`quantal.files`): a file is the old one or the new one, never torn.
 """
@@ -22,7 +24,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from quantal import store_crowd
 from quantal.certify import certify
+from quantal.crowds.game import CrowdGame, Interaction
+from quantal.crowds.solution import CrowdSolution
 from quantal.dynamics import Coupled, Independent
 from quantal.errors import FileError, ParameterError
 from quantal.files import existing, replacing
@@ -43,7 +48,7 @@ _BLOCK_BYTES = 2**22
 # ---------------------------------------------------------------------- labelled arrays
 
 
-def to_xarray(solution: Solution) -> Any:
+def to_xarray(solution: Solution | CrowdSolution) -> Any:
     """Give a solution as an `xarray.Dataset` with labelled axes.
 
     Variables ``policy_<agent>``, ``q_<agent>``, ``value_<agent>`` and ``residuals``. Axes: ``time`` (decisions),
@@ -52,11 +57,21 @@ def to_xarray(solution: Solution) -> Any:
 
         solution.to_xarray()["policy_h1"].sel(state_h1="0", action_h1="stay", time=0)
 
+    Of a crowd: ``occupancy`` and ``value`` (agent, time_with_end, cell), and ``policy_<kind>`` and ``q_<kind>``
+    (agent_<kind>, time, cell, action_<kind>); who has a `count` is one agent.
+
     Returns
     -------
     xarray.Dataset
         A view of the solution's arrays where possible.
+
+    Raises
+    ------
+    TooLargeError
+        If a crowd's arrays would not fit into memory.
     """
+    if isinstance(solution, CrowdSolution):
+        return store_crowd.to_xarray(solution)
     # xarray takes longer to load than a small game to solve: only who needs it waits.
     import xarray as xr
 
@@ -85,13 +100,14 @@ def to_xarray(solution: Solution) -> Any:
 # ---------------------------------------------------------------------- writing
 
 
-def save(solution: Solution, path: str | os.PathLike[str]) -> None:
+def save(solution: Solution | CrowdSolution, path: str | os.PathLike[str]) -> None:
     """Write a solution, with its game, to a netCDF file: whole or not at all.
 
     Parameters
     ----------
     solution
-        Any solution of a `MarkovGame`, converged or not. Its certificate is not written: `load` makes it again.
+        Any solution, converged or not. Its certificate is not written: `load` makes it again; nor is an interaction
+        of a crowd that is a function of your own.
     path
         Replaced if it exists. By custom it ends in ``.nc``.
 
@@ -100,15 +116,15 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
     FileError
         If the directory cannot be written.
     ParameterError
-        If the solution is not one of a `MarkovGame`.
+        If this is no solution of `quantal.solve`.
     """
-    if not isinstance(solution.game, MarkovGame):
-        raise ParameterError(
-            f"save: expected a solution of a MarkovGame: got one of a {type(solution.game).__name__}. Keep its "
-            "arrays with to_xarray, or numpy.savez"
-        )
+    if not isinstance(solution, (Solution, CrowdSolution)):
+        raise ParameterError(f"save: expected a solution that quantal.solve made: got a {type(solution).__name__}")
     with replacing(path) as temporary:
-        _write(solution, temporary, "")
+        if isinstance(solution, CrowdSolution):
+            _write_crowd(solution, temporary)
+        else:
+            _write(solution, temporary, "")
         with temporary.open("rb+") as file:
             digest = _digest(file, temporary.stat().st_size)
             file.write(f"\nquantal solution, format {FORMAT}, sha256 {digest}\n".encode())
@@ -146,8 +162,27 @@ def _write(solution: Solution, file: Path, group: str) -> None:
         _write(other, file, f"{group}/others/{k}")
 
 
-def _take_apart(game: MarkovGame) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _write_crowd(solution: CrowdSolution, file: Path) -> None:
+    import xarray as xr  # late: see to_xarray
+
+    game = solution.game
+    rows, which = store_crowd.expected(solution)
+    attributes = {_MARK: FORMAT, "title": game.name or "a crowd", "status": str(solution.status)}
+    root = xr.Dataset(
+        {"expected": (("distinct", "time", "cell"), rows), "distinct_of": ("agent", which)},
+        {"agent": list(game.agents), "cell": list(game.cells), "time": np.arange(rows.shape[1])},
+        attributes,
+    )
+    _dataset(root, file, "")
+    facts = {"crowd": True, "parameters": dataclasses.asdict(solution.parameters), **store_crowd.facts_of(solution)}
+    _append(file, "record", {"trace": solution.trace}, facts)
+    _append(file, "record/game", *_take_apart(game))
+
+
+def _take_apart(game: MarkovGame | CrowdGame) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and plain facts of a game."""
+    if isinstance(game, CrowdGame):
+        return store_crowd.take_apart(game)
     arrays: dict[str, np.ndarray] = {}
     for name in ("rewards", "final_rewards", "legal", "coordinates"):
         for i, array in enumerate(getattr(game, name)):
@@ -207,7 +242,7 @@ def _dataset(dataset: Any, file: Path, group: str) -> None:
 # ---------------------------------------------------------------------- reading
 
 
-def load(path: str | os.PathLike[str], game: MarkovGame | None = None) -> Solution:
+def load(path: str | os.PathLike[str], game: MarkovGame | CrowdGame | None = None) -> Solution | CrowdSolution:
     """Read a solution that `save` wrote.
 
     Parameters
@@ -215,12 +250,14 @@ def load(path: str | os.PathLike[str], game: MarkovGame | None = None) -> Soluti
     path
         The file.
     game
-        The game that was solved, to be used instead of the copy in the file; the two must be equal.
+        The game that was solved, to be used instead of the copy in the file; the two must be equal. Needed of a crowd
+        whose interaction is a function of your own, which no file holds.
 
     Returns
     -------
-    Solution
-        Equal to the saved one bit by bit. Its certificate is computed when asked for.
+    Solution or CrowdSolution
+        Equal to the saved one bit by bit. Its certificate is computed when asked for; a crowd's policies, Q and values
+        are, too.
 
     Raises
     ------
@@ -230,6 +267,12 @@ def load(path: str | os.PathLike[str], game: MarkovGame | None = None) -> Soluti
     """
     file = existing(path)
     _check_seal(file)
+    if _parts(file, "record")[1].get("crowd"):
+        if game is not None and not isinstance(game, CrowdGame):
+            raise FileError(f"{file}: a solution of a crowd: expected its CrowdGame: got {game!r}. Leave game out")
+        return _read_crowd(file, game)
+    if game is not None and not isinstance(game, MarkovGame):
+        raise FileError(f"{file}: a solution of a MarkovGame: got {game!r}. Leave game out")
     solution = _read(file, "")
     if game is None:
         return solution
@@ -287,6 +330,31 @@ def _open(file: Path, group: str) -> Any:
         return dataset.load()
 
 
+def _read_crowd(file: Path, given: CrowdGame | None) -> CrowdSolution:
+    labelled = _open(file, "")
+    arrays, facts = _parts(file, "record")
+    game_arrays, game_facts = _parts(file, "record/game")
+    interaction: Interaction | None = None
+    if game_facts["interaction"]:
+        if given is None:
+            raise FileError(
+                f"{file}: this crowd's interaction is a function, which no file holds: expected game=. Give load the "
+                "CrowdGame that was solved"
+            )
+        interaction = given.interaction
+    game = store_crowd.put_together(game_arrays, game_facts, interaction)
+    if given is not None:
+        _check_same(file, game, given)
+        game = given
+    rows, which = labelled["expected"].values, labelled["distinct_of"].values
+    return store_crowd.restored(game, rows, which, arrays["trace"], _parameters(facts), facts)
+
+
+def _parameters(facts: dict[str, Any]) -> Parameters:
+    given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["parameters"].items()}
+    return Parameters(**given)
+
+
 def _read(file: Path, group: str) -> Solution:
     labelled = _open(file, group)
     arrays, facts = _parts(file, f"{group}/record")
@@ -295,7 +363,6 @@ def _read(file: Path, group: str) -> Solution:
     def per_agent(what: str) -> PerAgent:
         return PerAgent(game.agents, tuple(labelled[_name(f"{what}_{agent}")].values for agent in game.agents))
 
-    parameters: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["parameters"].items()}
     return Solution(
         game=game,
         policy=per_agent("policy"),
@@ -307,7 +374,7 @@ def _read(file: Path, group: str) -> Solution:
         branch=Branch[facts["branch"]],
         trace=arrays["trace"],
         steps=facts["steps"],
-        parameters=Parameters(**parameters),
+        parameters=_parameters(facts),
         notes=tuple(facts["notes"]),
         others=tuple(_read(file, f"{group}/others/{k}") for k in range(facts["others"])),
         certifier=certify,
@@ -346,10 +413,10 @@ def _put_together(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> Marko
     )
 
 
-def _differences(mine: MarkovGame, theirs: MarkovGame) -> Iterator[str]:
+def _differences(mine: MarkovGame | CrowdGame, theirs: MarkovGame | CrowdGame) -> Iterator[str]:
     """Names of what differs between two games."""
     (arrays, facts), (others, claims) = _take_apart(mine), _take_apart(theirs)
-    yield from (name for name in facts if facts[name] != claims[name])
+    yield from (name for name in facts if facts[name] != claims[name] and name != "source")
     if arrays.keys() != others.keys():
         yield ", ".join(sorted(arrays.keys() ^ others.keys()))
     yield from (
@@ -357,7 +424,7 @@ def _differences(mine: MarkovGame, theirs: MarkovGame) -> Iterator[str]:
     )
 
 
-def _check_same(file: Path, stored: MarkovGame, given: MarkovGame) -> None:
+def _check_same(file: Path, stored: MarkovGame | CrowdGame, given: MarkovGame | CrowdGame) -> None:
     differs = next(_differences(stored, given), None)
     if differs is not None:
         raise FileError(

@@ -75,13 +75,42 @@ def test_pictures_are_written(ask, lane, tmp_path):
     assert files[1].read_bytes()[:3] == b"GIF"
 
 
-def test_other_commands_play_the_exact_game(ask, run, lane):
+@pytest.mark.parametrize("option", ["--exact", "--crowd"])
+def test_a_solution_is_kept(ask, lane, tmp_path, option):
+    file = tmp_path / "lane.nc"
+    record = ask("solve", lane, option, "--save", file)
+    assert record["files"] == [str(file)]
+    solution = qt.load(file)
+    assert solution.residual == record["residual"]
+    assert isinstance(solution, qt.CrowdSolution) == (option == "--crowd")
+
+
+def test_a_small_scene_is_simulated_exactly(ask, lane):
     scores = ask("simulate", lane, "--episodes", "10")["scores"]
     scene = qt.read_scene(lane)
     game = scene.exact()
     exact = qt.evaluate(game, qt.solve(game, beta=scene.beta_of(game), horizon=6)).score
     assert {agent: s["exact"] for agent, s in scores.items()} == pytest.approx(exact)
-    assert "needs the exact game" in run("simulate", "four-way-stop", code=2).stderr
+
+
+def test_a_scene_is_simulated_as_a_crowd(ask, lane, tmp_path):
+    file = tmp_path / "lane.nc"
+    ask("solve", lane, "--crowd", "--save", file)
+    record = ask("simulate", lane, "--crowd", "--episodes", "10")
+    solution = qt.load(file)
+    exact = qt.evaluate(solution.game, solution).score
+    assert {agent: s["exact"] for agent, s in record["scores"].items()} == pytest.approx(exact)
+    # A file's own solution, played with the same seed, is the same play.
+    again = ask("simulate", file, "--episodes", "10", "--out", tmp_path / "x.csv")
+    assert again["scores"] == pytest.approx(record["scores"])
+    header = (tmp_path / "x.csv").read_text().split("\n")[0]
+    assert header.startswith("episode,time,state_first,state_second,action_first")
+
+
+def test_a_crowds_file_is_no_game_to_follow(run, lane, tmp_path):
+    run("solve", lane, "--crowd", "--save", tmp_path / "x.nc")
+    assert "a crowd's solution" in run("path", tmp_path / "x.nc", code=2).stderr
+    assert "--discount: not for a crowd" in run("simulate", lane, "--crowd", "--discount", "0.9", code=2).stderr
 
 
 @pytest.mark.parametrize(

@@ -170,12 +170,12 @@ def test_a_narrow_branch_table_says_what_is_left_out(path):
 def test_score_table(grid):
     played = rollout.simulate(grid.game, grid, 200, 0)
     exact = rollout.evaluate(grid.game, grid)
-    rows = plays.score_rows(played, exact)
+    rows = plays.score_rows(played, exact.score)
     drawn = played.score["A"]
     assert rows["A"]["mean"] == pytest.approx(drawn.mean())
     assert rows["A"]["standard_error"] == pytest.approx(drawn.std(ddof=1) / math.sqrt(200))
     assert rows["A"]["exact"] == exact.score["A"]
-    text = shown(plays.scores(played, exact))
+    text = shown(plays.scores(played, exact.score, exact.play))
     assert "200 episodes, sampled play" in text
     assert f"{exact.score['A']:.4g}" in text
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
+from quantal.crowds.solution import CrowdSolution
 from quantal.errors import FileError, ParameterError
 from quantal.game import MarkovGame
 from quantal.scenes.scene import Scene
@@ -36,10 +37,12 @@ def read_target(name: str) -> Target:
     if scene is not None:
         game = exact_game(scene)
         return Target(game, scene.beta_of(game), scene.horizon, None, scene.value, None)
-    if name.endswith(".nc") or os.sep in name:
-        from quantal import store
-
-        solution = store.load(name)
+    solution = saved(name)
+    if solution is not None:
+        if isinstance(solution, CrowdSolution):
+            raise ParameterError(
+                f"{name}: a crowd's solution: this command needs one of a Markov game. Use quantal view or simulate"
+            )
         p = solution.parameters
         discount = None if p.horizon is not None and set(p.discount) == {1.0} else p.discount
         return Target(solution.game, p.beta, p.horizon, discount, p.value, solution)
@@ -48,6 +51,15 @@ def read_target(name: str) -> Target:
     game = games.build(name)
     entry = games.CATALOGUE[name]
     return Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
+
+
+def saved(name: str) -> Solution | CrowdSolution | None:
+    """Load the solution of this file, or None if it is not the name of a file."""
+    if not name.endswith(".nc") and os.sep not in name:
+        return None
+    from quantal import store
+
+    return store.load(name)
 
 
 def scene_named(name: str) -> Scene | None:
@@ -67,6 +79,13 @@ def exact_game(scene: Scene) -> MarkovGame:
             f"joint actions: expected at most {EXACT_ENTRIES:,}. Use quantal solve, which plays it as a crowd"
         )
     return scene.exact()
+
+
+def which_game(exact: bool, crowd: bool) -> Literal["auto", "exact", "crowd"]:
+    """Which game of a scene is asked for."""
+    if exact and crowd:
+        raise ParameterError("--exact --crowd: expected at most one of them. Leave one out")
+    return "exact" if exact else "crowd" if crowd else "auto"
 
 
 class Setting(TypedDict):
@@ -175,6 +194,8 @@ DiscountOption = Annotated[
     str | None, typer.Option("--discount", help="Play without end (MGE-I); with --horizon, a discounted finite one.")
 ]
 ValueOption = Annotated[ValueRule | None, typer.Option("--value", help="Value rule. (Default: expected.)")]
+ExactOption = Annotated[bool, typer.Option("--exact", help="Play a scene on joint positions, whatever its size.")]
+CrowdOption = Annotated[bool, typer.Option("--crowd", help="Play a scene as a crowd (MGE-FB), however small.")]
 StateOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import RenderableType
@@ -11,16 +11,28 @@ from rich.console import RenderableType
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     BetaOption,
+    CrowdOption,
     DiscountOption,
+    ExactOption,
     HorizonOption,
     JsonOption,
+    Target,
     TargetArgument,
     ValueOption,
     check_writable,
+    numbers_from,
     read_target,
+    refuse,
+    saved,
+    scene_named,
     setting_for,
+    which_game,
 )
 from quantal.cli.output import Waiting, tell
+from quantal.crowds.game import CrowdGame
+from quantal.crowds.solution import CrowdSolution
+from quantal.game import MarkovGame
+from quantal.solution import Solution
 
 Play = Literal["sampled", "most-probable"]
 
@@ -39,44 +51,78 @@ def simulate(
     horizon: HorizonOption = None,
     discount: DiscountOption = None,
     value: ValueOption = None,
+    exact: ExactOption = False,
+    crowd: CrowdOption = False,
     out: Annotated[Path | None, typer.Option(help="Write the episodes (.csv or .parquet).")] = None,
     json: JsonOption = False,
 ) -> int:
-    """Play a game, and compare the scores with their exact expectations."""
+    """Play a game or a crowd, and compare the scores with their exact expectations."""
     check_writable("--out", out, (".csv", ".parquet"))
-    given = read_target(target)
+    game, solution, setting = _to_play(target, which_game(exact, crowd), beta, horizon, discount, value)
 
-    from quantal import rollout
+    from quantal import rollout, rollout_crowd
     from quantal.reports import plays
     from quantal.solve import solve
 
-    solution = given.solution
     how: rollout.Play = "sampled" if play == "sampled" else "most_probable"
-    with Waiting(f"playing {given.game.name or target}", quiet=json) as waiting:
-        if solution is None or (beta, horizon, discount, value) != (None, None, None, None):
-            setting = setting_for(given, beta, horizon, discount, value)
-            solution = solve(given.game, **setting, progress=waiting)
+    with Waiting(f"playing {game.name or target}", quiet=json) as waiting:
+        if solution is None:
+            solution = solve(game, **setting, progress=waiting)
         if steps is None and solution.horizon is None:
             steps = 1 if set(solution.parameters.discount) == {0.0} else 100
-        played = rollout.simulate(given.game, solution, episodes, seed, steps=steps, play=how)
-        exact = rollout.evaluate(given.game, solution, steps=steps, play=how)
+        played = rollout.simulate(game, solution, episodes, seed, steps=steps, play=how)
+        expected = rollout.evaluate(game, solution, steps=steps, play=how)
         if out is not None:
             (played.to_csv if out.suffix.lower() == ".csv" else played.to_parquet)(out)
-    rows = plays.score_rows(played, exact)
+    scores = expected.score
+    if isinstance(game, CrowdGame):
+        scores = {name: scores[game.agents[i]] for name, i in rollout_crowd.persons(game)}
     record = {
-        "game": given.game.name,
+        "game": game.name,
         "converged": solution.converged,
         "episodes": episodes,
-        "steps": exact.steps,
+        "steps": expected.steps,
         "seed": seed,
         "play": play,
-        "discount": exact.discount,
-        "scores": rows,
+        "discount": solution.parameters.discount,
+        "scores": plays.score_rows(played, scores),
         "seconds": waiting.seconds,
         "files": [str(out)] if out is not None else [],
     }
-    parts: list[RenderableType] = [plays.scores(played, exact)]
+    parts: list[RenderableType] = [plays.scores(played, scores, how)]
     parts += [f"The policies that were played did not converge. {solution.status}"] * (not solution.converged)
     parts += [f"written: {out}"] * (out is not None)
     tell(json, record, *parts)
     return DONE if solution.converged else NOT_CONVERGED
+
+
+def _to_play(
+    target: str,
+    which: Literal["auto", "exact", "crowd"],
+    beta: str | None,
+    horizon: int | None,
+    discount: str | None,
+    value: str | None,
+) -> tuple[MarkovGame | CrowdGame, Solution | CrowdSolution | None, dict[str, Any]]:
+    """Find the game, its solution where a file holds the one that is asked for, and else what to solve it with."""
+    scene, asked = scene_named(target), (beta, horizon, discount, value) != (None, None, None, None)
+    if scene is None:
+        refuse("for a scene only", {"--exact": which == "exact", "--crowd": which == "crowd"})
+        kept = saved(target)
+        if isinstance(kept, CrowdSolution):
+            p = kept.parameters
+            game = kept.game
+            own: dict[str, Any] = {"beta": p.beta, "horizon": p.horizon, "value": p.value}
+            solution = None if asked else kept
+        else:
+            given = read_target(target)
+            return given.game, None if asked else given.solution, {**setting_for(given, beta, horizon, discount, value)}
+    else:
+        game, solution = scene.game(which), None
+        own = {"beta": scene.beta_of(game), "horizon": scene.horizon, "value": scene.value}
+        if isinstance(game, MarkovGame):
+            given = Target(game, own["beta"], scene.horizon, None, scene.value, None)
+            return game, None, {**setting_for(given, beta, horizon, discount, value)}
+    refuse("not for a crowd", {"--discount": discount is not None})
+    new = {"beta": None if beta is None else numbers_from("--beta", beta), "horizon": horizon, "value": value}
+    return game, solution, own | {name: said for name, said in new.items() if said is not None}

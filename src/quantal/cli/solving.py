@@ -12,7 +12,9 @@ from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     PICTURE_ENDINGS,
     BetaOption,
+    CrowdOption,
     DiscountOption,
+    ExactOption,
     FigureOption,
     HorizonOption,
     JsonOption,
@@ -28,9 +30,9 @@ from quantal.cli.given import (
     scene_named,
     setting_for,
     states_from,
+    which_game,
 )
 from quantal.cli.output import Waiting, screen, tell
-from quantal.errors import ParameterError
 from quantal.scenes.scene import Scene
 
 Method = Literal["auto", "picard", "newton", "continuation"]
@@ -85,8 +87,8 @@ def solve(
         bool, typer.Option("--certificate", help="What can be checked: residual, bounds, exploitability.")
     ] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the solution (.nc).")] = None,
-    exact: Annotated[bool, typer.Option("--exact", help="Play a scene on joint positions, whatever its size.")] = False,
-    crowd: Annotated[bool, typer.Option("--crowd", help="Play a scene as a crowd (MGE-FB), however small.")] = False,
+    exact: ExactOption = False,
+    crowd: CrowdOption = False,
     figure: FigureOption = None,
     animation: Annotated[Path | None, typer.Option(help="Show a scene step by step: .gif.")] = None,
     json: JsonOption = False,
@@ -101,13 +103,12 @@ def solve(
             "--restarts": bool(restarts),
             "--state": bool(state),
             "--time": when != 0,
-            "--save": save is not None,
         }
         unusable |= {"--discount": discount is not None, "--certificate": certificate, "--order": order != "jacobi"}
         refuse("not for a scene", unusable)
-        play = _which_game(exact, crowd)
+        play = which_game(exact, crowd)
         how: dict[str, Any] = {"method": method, "damping": damping, "tol": tol, "max_steps": max_steps}
-        return _solve_scene(scene, play, beta, horizon, value, how, figure, animation, json)
+        return _solve_scene(scene, play, beta, horizon, value, how, save, figure, animation, json)
     refuse("for a scene only", {"--exact": exact, "--crowd": crowd, "--animation": animation is not None})
     given = read_target(target)
     setting = setting_for(given, beta, horizon, discount, value)
@@ -158,12 +159,6 @@ def solve(
     return DONE if solution.converged else NOT_CONVERGED
 
 
-def _which_game(exact: bool, crowd: bool) -> Literal["auto", "exact", "crowd"]:
-    if exact and crowd:
-        raise ParameterError("--exact --crowd: expected at most one of them. Leave one out")
-    return "exact" if exact else "crowd" if crowd else "auto"
-
-
 def _solve_scene(
     scene: Scene,
     play: Literal["auto", "exact", "crowd"],
@@ -171,6 +166,7 @@ def _solve_scene(
     horizon: int | None,
     value: str | None,
     how: dict[str, Any],
+    save: Path | None,
     figure: Path | None,
     animation: Path | None,
     json: bool,
@@ -198,6 +194,11 @@ def _solve_scene(
         scene_report.meetings(found),
     ]
     written: list[str] = []
+    if save is not None:
+        from quantal import store
+
+        store.save(solution, save)
+        written.append(str(save))
     with Waiting("drawing", quiet=json):
         if figure is not None:
             from quantal import figures

@@ -192,6 +192,8 @@ class CrowdGame:
         Positions of the cells, (n, 2), x to the right and y downwards; for pictures. None unless given.
     name, picture
         For people.
+    source
+        Text of the scene file that this was made from; empty otherwise.
     """
 
     cells: tuple[str, ...]
@@ -206,6 +208,7 @@ class CrowdGame:
     coordinates: np.ndarray | None
     name: str
     picture: str
+    source: str
     starts: tuple[tuple[np.ndarray, np.ndarray], ...]
     """Per member, the cells where it may start and their probabilities."""
     goals: tuple[int | None, ...]
@@ -229,6 +232,7 @@ class CrowdGame:
         coordinates: ArrayLike | None = None,
         name: str = "",
         picture: str = "",
+        source: str = "",
     ) -> None:
         """Check everything.
 
@@ -258,6 +262,7 @@ class CrowdGame:
             "coordinates": None if coordinates is None else numbers(coordinates, "coordinates"),
             "name": name,
             "picture": picture,
+            "source": source,
         }
         self._set(values)
         _check_names(self)

@@ -243,6 +243,7 @@ class _Reader:
             kind_weights=self._weights(given.weights, list(given.kinds)),
             nearness=tuple(given.nearness),
             final_interaction=given.final_interaction,
+            text=self.source.text,
         )
 
     # ------------------------------------------------------------------ keys

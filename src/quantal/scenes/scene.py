@@ -54,6 +54,8 @@ class Scene:
         Who moves how; who there is. See `quantal.crowd`.
     kind_weights, nearness, final_interaction
         As in `CrowdGame`.
+    text
+        The file's text, which a crowd's solution keeps: `parse_scene` makes the scene of it again.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Scene:
     kind_weights: np.ndarray | None
     nearness: tuple[float, ...]
     final_interaction: bool
+    text: str = ""
 
     # ------------------------------------------------------------------ reading
 
@@ -93,6 +96,7 @@ class Scene:
             coordinates=self.map.coordinates,
             name=self.title or self.name,
             picture="\n".join(self.drawing),
+            source=self.text,
         )
 
     def exact(self) -> MarkovGame:
