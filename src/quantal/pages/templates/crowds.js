@@ -162,7 +162,7 @@
         const p = row[a], toward = direction(i, x, a), far = UNIT * 1.05 * p + 9;
         if (p < TIPPED || !legible) return;
         const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x), py(x)];
-        draw(layers.arrow, "text", { class: "tip", x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
+        draw(layers.arrow, "text", { class: "tip", "font-size": 9.5, x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
       });
     }
     let field = "";
@@ -336,6 +336,17 @@
     };
   }
   $("download").addEventListener("click", () => download(`${data.name}.json`, JSON.stringify(numbers()), "application/json"));
+
+  $("download-csv").addEventListener("click", () => {
+    const lines = ["agent,step,cell,expected here,action,probability"];
+    const quoted = v => /[",\n]/.test(v) ? `"${v.replaceAll('"', '""')}"` : v;
+    parts.forEach((part, i) => frames.forEach((t, f) => cells.labels.forEach((label, x) => {
+      const line = `${quoted(part.name)},${t},${quoted(label)},${+here(i, f, x).toPrecision(8)}`, row = choice(i, f, x);
+      if (row) actionsOf(i).forEach((name, a) => lines.push(`${line},${quoted(name)},${+row[a].toPrecision(8)}`));
+      else lines.push(`${line},,`);
+    })));
+    download(`${data.name}.csv`, `${lines.join("\n")}\n`, "text/csv");
+  });
 
   map.setAttribute("aria-label", `Map of ${data.title}, ${n} cells`);
   makeWords(); makeLegend(); makeKey(); drawGround(); makeCharts();
