@@ -222,13 +222,13 @@ def _curve(path: Path) -> dict[str, Any] | None:
 
 def _played(solved: Solution | Path, last: Solution) -> str:
     p = last.parameters
-    rule = "MGE-I" if p.horizon is None else "MGE-F"
-    text = setting(p).replace("beta ", "precision β ")
+    once = p.horizon is None and set(p.discount) == {0.0}
+    what = "of a game that is played once" if once else f"on joint states (MGE-{'I' if p.horizon is None else 'F'})"
+    text = setting(p).replace("beta ", "precision β ").split(", method")[0].replace(", played once", "")
     if isinstance(solved, Path):
-        low, high = min(solved.betas), max(solved.betas)
-        rest = text.split(", ", 1)[1] if len(set(p.beta)) == 1 else text
-        text = f"{len(solved)} precisions β from {low:g} to {high:g}, {rest}"
-    return f"Exact equilibrium on joint states ({rule}): {text}."
+        rest = text.split(", ", 1)[1]
+        text = f"{len(solved)} precisions β from {min(solved.betas):g} to {max(solved.betas):g}, {rest}"
+    return f"Exact logit equilibrium {what}: {text}."
 
 
 def _notes(game: MarkovGame, step: int, path: bool) -> list[str]:

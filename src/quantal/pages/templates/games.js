@@ -21,6 +21,7 @@
   const number = state => state.reduce((sum, v, k) => sum + v * strides[k], 0);
   const state = s => states.map((size, k) => Math.floor(s / strides[k]) % size);
   const stateName = s => state(s).map((v, k) => labels[k][v]).join(", ");
+  const at = s => axes.length > 1 ? `at (${stateName(s)})` : `in state ${stateName(s)}`;
   /** The kept step at or before a time; policies of a stationary solution are always the first. */
   const frameOf = t => ended ? frames.reduce((best, time, f) => time <= t ? f : best, 0) : 0;
   const over = t => ended && t >= horizon;
@@ -108,7 +109,7 @@
   function drawGround() {
     const border = UNIT * EDGE;
     map.setAttribute("viewBox", `${-border} ${-border} ${data.width * UNIT + 2 * border} ${data.height * UNIT + 2 * border}`);
-    map.style.setProperty("max-width", `${Math.max(20, 9 * data.width)}rem`);
+    map.style.setProperty("max-width", `${Math.max(20, 12 * data.width)}rem`);
     if (!data.nodes && mapped) draw(map, "rect", { class: "wall", x: -border, y: -border, width: data.width * UNIT + 2 * border, height: data.height * UNIT + 2 * border, rx: 3 });
     for (const [a, b, only] of data.edges) {
       draw(map, "path", { class: only === null ? "edge" : `edge own c${agents[only].colour}`, d: `M${px(a)} ${py(a)}L${px(b)} ${py(b)}` });
@@ -184,11 +185,12 @@
         // To the right, as in traffic: arrows towards one another do not meet.
         const side = UNIT * 0.07, begin = UNIT * 0.15;
         draw(group, "path", { class: "arrow", d: arrow(x0 + u * begin - v * side, y0 + v * begin + u * side, u, v, 0.35 + 0.65 * p[a], UNIT * 0.62) });
-        if (p[a] >= 0.05) draw(group, "text", { class: "tip", x: x0 + u * UNIT * 0.45 - v * UNIT * 0.2, y: y0 + v * UNIT * 0.45 + u * UNIT * 0.18, "font-size": 5.6 }, p[a].toFixed(2).replace(/^0/, ""));
+        if (p[a] >= 0.05) draw(group, "text", { class: "tip", x: x0 + u * UNIT * 0.42 - v * UNIT * 0.25, y: y0 + v * UNIT * 0.42 + u * UNIT * 0.2, "font-size": 5.6 }, p[a].toFixed(2).replace(/^0/, ""));
       });
     });
   }
   function drawWorth() {
+    if (single) return;
     const i = Number($("shade").value);
     layers.worth.replaceChildren();
     layers.cells.forEach(cell => cell.setAttribute("fill-opacity", 0));
@@ -209,7 +211,7 @@
   function tell() {
     const s = shown(), [, chance] = likeliest(now);
     const when = single || ahead === 0 ? "" : ` at step ${now}`;
-    $("policies-title").textContent = single ? "What they do" : `What they do at (${stateName(s)})${when}`;
+    $("policies-title").textContent = single ? "What they do" : `What they do ${at(s)}${when}`;
     $("policies").replaceChildren(...agents.map((who, i) => {
       const block = make("div", { class: `agent c${who.colour}`, "data-agent": who.name }), head = make("h3");
       head.append(badgeOf(who), ` ${who.name}`, make("span", { class: "dim", "data-what": "value", title: "value: what it expects to get from here on" }, `V ${value(i, now, s).toFixed(3)}`));
@@ -255,7 +257,7 @@
       charts.push(makeChart({
         parent: $("charts"), title: `${who.name}: probability of each action, by precision`, label: "precision β", from: low, to: top, most: 1, whole: false,
         hand: () => data.betas[beta], pick: b => setBeta(data.betas.reduce((best, v, k) => Math.abs(v - b) < Math.abs(data.betas[best] - b) ? k : best, 0)),
-        caption: () => `${single ? "" : `At (${stateName(shown())}). `}${curve && data.folds.length && !ended ? `The branch folds at β = ${data.folds.map(f => f.toFixed(2)).join(" and ")}: between, it is met more than once, and the slider takes the first.` : ""}`,
+        caption: () => `${single ? "" : `${at(shown()).replace(/^./, c => c.toUpperCase())}. `}${curve && data.folds.length && !ended ? `The branch folds at β = ${data.folds.map(f => f.toFixed(2)).join(" and ")}: between, it is met more than once, and the slider takes the first.` : ""}`,
         series: () => over(now) ? [] : who.actions.map((name, a) => ({ name, a })).filter(({ a }) => row(i, now, shown())[a] >= 0)
           .map(({ name, a }) => ({ name, values: along(a), now: row(i, now, shown())[a], colour: a % 9 })),
       }));
@@ -349,6 +351,7 @@
   // ------------------------------------------------------------ the page around it
 
   function makeNavigator() {
+    if (!mapped) $("state-title").textContent = axes.length > 1 ? "Where they are" : "The state";
     tokens.forEach((who, k) => {
       const line = make("p", { class: `place c${who.colour}` }), select = make("select", { id: `axis-${k}` });
       labels[k].forEach((label, v) => select.append(make("option", { value: v }, label)));
@@ -417,7 +420,6 @@
   if (single) {
     map.remove();
     for (const id of ["time-row", "navigator", "how"]) $(id).hidden = true;
-    $("key").append(make("span", { id: "scale" }));
   } else {
     makeNavigator();
     $("how").textContent = `${mapped ? "Drag an agent to a cell, or choose it and click one; with the keyboard, Tab to an agent and press arrow keys." : "Click a state, or choose it from the list."} ${ahead ? "Space plays; arrow keys elsewhere step through time." : ""}`;
