@@ -32,6 +32,20 @@ for _record in (Solution, CrowdSolution):
     _record.save = save  # type: ignore[attr-defined]
     _record.to_xarray = to_xarray  # type: ignore[attr-defined]
 
+
+def _shown_by(name: str):  # noqa: ANN202
+    def _repr_html_(self: object) -> str:
+        from quantal.pages import notebooks  # only notebooks ask for it
+
+        return getattr(notebooks, name)(self)
+
+    return _repr_html_
+
+
+Solution._repr_html_ = _shown_by("solution_html")  # type: ignore[attr-defined]
+MarkovGame._repr_html_ = _shown_by("game_html")  # type: ignore[attr-defined]
+CrowdSolution._repr_html_ = _shown_by("crowd_html")  # type: ignore[attr-defined]
+
 __all__ = [
     "Bifurcation",
     "Branch",

@@ -11,6 +11,7 @@ from tests.cli.test_scenes import LANE
 
 import quantal as qt
 from quantal.pages import crowds as page
+from quantal.pages import document
 from quantal.scenes import journeys
 from quantal.scenes import reading as scenefile
 
@@ -75,8 +76,8 @@ def test_a_page_holds_the_solution(junction, shown):
     assert [part["name"] for part in data["parts"]] == list(scene.agents)
     for part in data["parts"]:
         # Single precision is exact to 6e-8 of 1.
-        np.testing.assert_allclose(page.unpacked(part["presence"]), solution.occupancy[part["name"]], atol=6e-8)
-        np.testing.assert_allclose(page.unpacked(part["policy"]), solution.policy[part["name"]], atol=6e-8)
+        np.testing.assert_allclose(document.unpacked(part["presence"]), solution.occupancy[part["name"]], atol=6e-8)
+        np.testing.assert_allclose(document.unpacked(part["policy"]), solution.policy[part["name"]], atol=6e-8)
 
 
 def test_meetings_are_those_of_the_journeys(junction, shown):
@@ -87,14 +88,14 @@ def test_meetings_are_those_of_the_journeys(junction, shown):
     for pair in data["pairs"]:
         a, b = map(names.index, pair["names"])
         assert sum(pair["steps"]) == pytest.approx(found.meetings[a, b], rel=1e-4, abs=1e-9)
-    assert page.unpacked(data["meetings"]).sum() == pytest.approx(found.together, rel=1e-5)
+    assert document.unpacked(data["meetings"]).sum() == pytest.approx(found.together, rel=1e-5)
 
 
 def test_packing_loses_nothing_that_four_bytes_hold():
     numbers = np.array([[0.0, 0.1, np.nan], [-1e-30, 3e30, 1.0]], dtype=np.float32)
-    np.testing.assert_array_equal(page.unpacked(page.packed(numbers)), numbers)
+    np.testing.assert_array_equal(document.unpacked(document.packed(numbers)), numbers)
     wholes = np.array([0, -7, 2**31 - 1])
-    np.testing.assert_array_equal(page.unpacked(page.packed(wholes)), wholes)
+    np.testing.assert_array_equal(document.unpacked(document.packed(wholes)), wholes)
 
 
 def test_agents_of_a_count_are_pairs_of_their_own():
@@ -114,11 +115,11 @@ def test_many_are_added_up_by_kind_and_it_says_so():
     assert "× 12" in part["label"]
     assert any("12 agents are added up by kind" in note for note in data["notes"])
     together = sum(solution.occupancy[i] for i in range(12))
-    np.testing.assert_allclose(page.unpacked(part["presence"]), together, rtol=1e-6)
+    np.testing.assert_allclose(document.unpacked(part["presence"]), together, rtol=1e-6)
     # What those in cell 1 at time 2 do, spelled out.
     weights = np.array([solution.occupancy[i][2, 1] for i in range(12)])
     theirs = np.array([solution.policy[i][2, 1] for i in range(12)])
-    np.testing.assert_allclose(page.unpacked(part["policy"])[2, 1], weights @ theirs / weights.sum(), rtol=1e-6)
+    np.testing.assert_allclose(document.unpacked(part["policy"])[2, 1], weights @ theirs / weights.sum(), rtol=1e-6)
 
 
 def test_a_page_that_would_be_large_keeps_every_few_steps(monkeypatch):
@@ -128,7 +129,7 @@ def test_a_page_that_would_be_large_keeps_every_few_steps(monkeypatch):
     data = page.record(solution, certificate=False)
     assert data["frames"] == (0, 4, 8, 9)
     assert any("One step in 4 is kept" in note for note in data["notes"])
-    kept = page.unpacked(data["parts"][0]["presence"])
+    kept = document.unpacked(data["parts"][0]["presence"])
     np.testing.assert_allclose(kept, solution.occupancy["ann"][[0, 4, 8, 9]], atol=6e-8)
     assert len(data["together"]) == 10  # charts keep every step
 

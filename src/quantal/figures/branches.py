@@ -111,7 +111,7 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
         time = () if path[0].horizon is None else (0,)
         play = np.stack([path[k].policy[agent][(*time, *state)] for k in order])
         return np.array(path.betas)[order], play
-    points = _all_points(path)
+    points = points_of(path)
     betas = np.array([beta for beta, _ in points])
     play = np.stack([policy[agent][state] for _, policy in points])
     keep = np.concatenate([[True], np.abs(np.diff(betas)) > 1e-12 * top])
@@ -126,7 +126,7 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
     return through[:, 0], through[:, 1:]
 
 
-def _all_points(path: Path) -> list[tuple[float, PerAgent]]:
+def points_of(path: Path) -> list[tuple[float, PerAgent]]:
     """Everything known of a followed branch, in order: accepted points, folds, and what was solved at the betas."""
     runs: list[list[tuple[float, PerAgent]]] = [[path.curve[0]]]
     for point in path.curve[1:]:

@@ -152,7 +152,7 @@ def _draw_paths(axes: Axes, game: MarkovGame, state: tuple[int, ...]) -> None:
     """Cells as dots, joined where someone can go from one to the other; free ones with short names say them."""
     drawn: set[tuple[tuple[float, float], tuple[float, float]]] = set()
     for i, places in enumerate(game.coordinates):
-        for a, b in _moves(game, i):
+        for a, b in moves_of(game, i):
             ends = sorted([tuple(map(float, places[a])), tuple(map(float, places[b]))])
             drawn.add((ends[0], ends[1]))  # type: ignore[arg-type]
     for (x0, y0), (x1, y1) in sorted(drawn):
@@ -167,7 +167,7 @@ def _draw_paths(axes: Axes, game: MarkovGame, state: tuple[int, ...]) -> None:
             axes.text(x - 0.06, y - 0.06, name, color="#9A9A9A", fontsize=6.5, ha="right", va="bottom", zorder=0.5)
 
 
-def _moves(game: MarkovGame, i: int) -> Iterator[tuple[int, int]]:
+def moves_of(game: MarkovGame, i: int) -> Iterator[tuple[int, int]]:
     """Pairs of cells between which agent i can move."""
     if isinstance(game.dynamics, Independent):
         successors, chances = game.dynamics.successors[i], game.dynamics.probabilities[i]

@@ -12,16 +12,9 @@ sum_i O_i(x) pi_i(a | x) / sum_i O_i(x).
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 import os
-import re
-import zlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -31,8 +24,8 @@ from scipy.spatial import KDTree
 from quantal.crowds.game import CrowdGame, Kind
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
-from quantal.files import replacing
-from quantal.reports.tables import to_json
+from quantal.pages import document
+from quantal.pages.document import marks_of, packed, power
 from quantal.scenes.scene import Scene
 from quantal.solution import Solution, Status
 
@@ -94,9 +87,7 @@ def write(
     FileError
         If the file cannot be written.
     """
-    text = page(solution, scene=scene, certificate=certificate, made=made, progress=progress)
-    with replacing(path) as file:
-        file.write_text(text, encoding="utf-8")
+    document.write(page(solution, scene=scene, certificate=certificate, made=made, progress=progress), path)
 
 
 def page(
@@ -135,16 +126,7 @@ def page(
             "Solve scene.crowd()"
         )
     shown = record(solution, scene=scene, certificate=certificate, made=made, progress=progress)
-    style, script = _template("view.css"), _template("view.js")
-    filled = {
-        "title": html.escape(shown["title"]),
-        "style": style,
-        "style_hash": _digest(style),
-        "script": script,
-        "script_hash": _digest(script),
-        "data": _harmless(to_json(shown)),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _template("view.html"))
+    return document.assemble("crowds", shown["title"], shown)
 
 
 def record(
@@ -155,7 +137,8 @@ def record(
     made: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: see `unpacked`."""
+    """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: see
+    `document.unpacked`."""
     game = solution.game
     where = _map(game, scene)
     found = _gather(solution, progress or (lambda share: None))
@@ -163,7 +146,7 @@ def record(
     together = len(game.members) > SINGLES
     counted = together or any(m.count > 1 for m in game.members)
     names = [part.name for part in found.parts]
-    marks = _marks(names)
+    marks = marks_of(names)
     decisions = [f for f in found.frames if f < solution.horizon]
     title = (scene.title or scene.name) if scene is not None else game.name or "A crowd"
     return {
@@ -215,38 +198,6 @@ def record(
         "notes": _notes(game, names, together, step),
         "made": made,
     }
-
-
-# ---------------------------------------------------------------------- numbers in a page
-
-
-def packed(array: np.ndarray) -> dict[str, Any]:
-    """Pack an array for a page: little-endian numbers of four bytes, compressed by zlib, in base64."""
-    kind = "int32" if array.dtype.kind in "iu" else "float32"
-    raw = np.ascontiguousarray(array, dtype=np.dtype(kind).newbyteorder("<")).tobytes()
-    return {"shape": array.shape, "type": kind, "zlib": base64.b64encode(zlib.compress(raw, 9)).decode("ascii")}
-
-
-def unpacked(given: dict[str, Any]) -> np.ndarray:
-    """Undo `packed`."""
-    raw = zlib.decompress(base64.b64decode(given["zlib"]))
-    return np.frombuffer(raw, dtype=np.dtype(given["type"]).newbyteorder("<")).reshape(given["shape"])
-
-
-def _harmless(text: str) -> str:
-    """Write JSON so that nothing in it can end the element that it stands in."""
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
-def _template(name: str) -> str:
-    return (resources.files("quantal.pages") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _digest(text: str) -> str:
-    """What the page's security policy knows its script and its style by: no other one runs."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 # ---------------------------------------------------------------------- the map
@@ -396,19 +347,6 @@ def _label(solution: CrowdSolution, part: _Part) -> str:
     return f"{part.name}{f' × {count}' if count > 1 else ''} (β {span})"
 
 
-def _marks(names: Sequence[str]) -> list[str]:
-    """One character per name that tells them apart: its last digit, its initial, or else a letter in order."""
-    rules: tuple[Callable[[str], str], ...] = (
-        lambda name: name[-1] if name[-1].isdigit() else name[0].upper(),
-        lambda name: name[0].upper(),
-    )
-    for rule in rules:
-        marks = [rule(name) for name in names]
-        if max(Counter(marks).values()) == 1:
-            return marks
-    return [chr(ord("a") + k % 26) for k in range(len(names))]
-
-
 # ---------------------------------------------------------------------- words
 
 
@@ -421,14 +359,6 @@ def _played(solution: CrowdSolution) -> str:
         f"Played as a crowd (MGE-FB): agents expect each other's occupancy and answer it. {p.horizon} steps, precision "
         f"β {span}{rule}."
     )
-
-
-def _power(x: float) -> str:
-    """Write a number as people do: 0.25, but 3×10⁻¹²."""
-    if x == 0 or 1e-3 <= abs(x) < 1e4 or not np.isfinite(x):
-        return f"{x:.3g}"
-    digits, power = f"{x:.0e}".split("e")
-    return f"{digits}×10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 
 
 def _notes(game: CrowdGame, names: Sequence[str], together: bool, step: int) -> list[str]:
@@ -452,8 +382,8 @@ def _ending(solution: CrowdSolution) -> list[dict[str, str]]:
                 "sign": "✓",
                 "head": "It is an equilibrium, to within its tolerance",
                 "words": "If everybody knew these probabilities and answered them, no probability would change by more "
-                f"than {_power(solution.occupancy_residual)} and no expected payoff by more than "
-                f"{_power(solution.payoff_residual)}.",
+                f"than {power(solution.occupancy_residual)} and no expected payoff by more than "
+                f"{power(solution.payoff_residual)}.",
             }
         ]
     return [
@@ -477,15 +407,15 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "It is the only equilibrium: proved",
-                "words": f"{proving.name}: {proving.quantity} is {_power(proving.size)}, and up to "
-                f"{_power(proving.constant)} there is only one.",
+                "words": f"{proving.name}: {proving.quantity} is {power(proving.size)}, and up to "
+                f"{power(proving.constant)} there is only one.",
             }
         )
     else:
         nearest = proof.bounds[-1]
         why = nearest.applies or (
             f"the mildest of them, {nearest.name}, asks for a {nearest.quantity} of at most "
-            f"{_power(nearest.constant)}, which here is {_power(nearest.size)}"
+            f"{power(nearest.constant)}, which here is {power(nearest.size)}"
         )
         said.append(
             {
@@ -520,7 +450,7 @@ def in_words(solution: CrowdSolution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "How exact the probabilities are",
-                "words": f"Each is within about {_power(proof.error_bound)} of the equilibrium's (first-order bound).",
+                "words": f"Each is within about {power(proof.error_bound)} of the equilibrium's (first-order bound).",
             }
         )
     return said

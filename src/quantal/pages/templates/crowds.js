@@ -1,25 +1,11 @@
-"use strict";
 (async () => {
-  const SVG = "http://www.w3.org/2000/svg", UNIT = 40, STEP_MS = 550, TWEEN_MS = 220;
   const SEEN = 0.004, MARKED = 0.3, TIPPED = 0.05;
-  const GLYPHS = { left: "←", right: "→", up: "↑", down: "↓", stay: "•", "up-left": "↖", "up-right": "↗", "down-left": "↙", "down-right": "↘" };
-  const $ = id => document.getElementById(id);
-  const data = JSON.parse($("data").textContent);
   const { parts, cells, frames, horizon } = data;
   const together = parts[0].together, MET = together ? [0.05, 0.2, 0.5, 1] : [0.005, 0.05, 0.2, 0.5], MARKS = together ? 12 : 40;
   const n = cells.labels.length, last = frames.length - 1;
 
   // ------------------------------------------------------------ numbers
 
-  async function unpack({ shape, zlib, type }) {
-    const bytes = Uint8Array.from(atob(zlib), c => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const buffer = await new Response(stream).arrayBuffer();
-    const view = new DataView(buffer), size = shape.reduce((a, b) => a * b, 1);
-    const values = new (type === "int32" ? Int32Array : Float32Array)(size);
-    for (let k = 0; k < size; k++) values[k] = type === "int32" ? view.getInt32(4 * k, true) : view.getFloat32(4 * k, true);
-    return values;
-  }
   let presence, meetings, successors;
   try {
     presence = await Promise.all(parts.map(part => unpack(part.presence)));
@@ -28,8 +14,7 @@
     successors = await Promise.all(data.kinds.map(kind => unpack(kind.successors)));
     meetings = await unpack(data.meetings);
   } catch (error) {
-    $("problem").textContent = `The numbers in this page could not be read (${error.message}). It needs a browser from 2023 or later.`;
-    $("problem").hidden = false;
+    unreadable(error);
     return;
   }
   const here = (i, f, x) => presence[i][f * n + x];
@@ -44,33 +29,18 @@
 
   // ------------------------------------------------------------ words
 
-  const round = p => p >= 0.9995 && p < 1.0005 ? "1" : p.toFixed(3).replace(/^0/, "");
-  const brief = v => v < 1e-6 ? "0" : v < 1e-4 ? "below 0.0001" : v >= 100 ? v.toFixed(0) : String(+v.toPrecision(3));
   const amount = (i, v) => v >= 10 ? v.toFixed(1) : round(v);
-  function make(tag, attributes = {}, text = null, space = null) {
-    const element = space ? document.createElementNS(space, tag) : document.createElement(tag);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text !== null) element.textContent = text;
-    return element;
-  }
-  const draw = (parent, tag, attributes, text) => parent.appendChild(make(tag, attributes, text, SVG));
-
   // ------------------------------------------------------------ state
 
-  const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const shown = parts.map(() => true);
-  let frame = 0, kept = parts[0].starts[0], hovered = null, timer = null, tween = 0;
+  let frame = 0, kept = parts[0].starts[0], hovered = null;
   const cell = () => hovered ?? kept;
 
   // ------------------------------------------------------------ map
 
   const map = $("map");
   const px = x => (cells.x[x] + 0.5) * UNIT, py = x => (cells.y[x] + 0.5) * UNIT;
-  const box = (x, inset) => {
-    const s = UNIT - 2 * inset;
-    return `M${px(x) - s / 2} ${py(x) - s / 2}h${s}v${s}h${-s}z`;
-  };
-  const circle = (x, y, r) => `M${(x - r).toFixed(2)} ${y.toFixed(2)}a${r.toFixed(2)} ${r.toFixed(2)} 0 1 0 ${(2 * r).toFixed(2)} 0a${r.toFixed(2)} ${r.toFixed(2)} 0 1 0 ${(-2 * r).toFixed(2)} 0z`;
+  const box = (x, inset) => square(px(x), py(x), UNIT - 2 * inset);
   const side = parts.length === 1 ? 1 : parts.length <= 4 ? 2 : 3;
   const deep = parts.length <= 2 ? 1 : Math.ceil(parts.length / side);
   const fullest = UNIT * (side === 1 ? 0.4 : 0.56 / side);
@@ -108,8 +78,7 @@
     layers.parts = parts.map((part, i) => {
       const group = draw(map, "g", { class: `c${part.colour}${together ? " many" : ""}` });
       if (part.starts.length <= MARKS) draw(group, "path", { class: "start", d: part.starts.map(x => {
-        const [cx, cy] = spot(i, x), s = 1.7 * fullest;
-        return `M${cx - s / 2} ${cy - s / 2}h${s}v${s}h${-s}z`;
+        return square(...spot(i, x), 1.7 * fullest);
       }).join("") });
       if (part.goals.length <= 40) draw(group, "path", { class: "goal", d: part.goals.map(x => circle(...spot(i, x), fullest) + circle(...spot(i, x), fullest * 0.72)).join("") });
       return group;
@@ -154,11 +123,6 @@
 
   // ------------------------------------------------------------ policy arrows
 
-  function arrow(x0, y0, dx, dy, p, reach) {
-    const long = reach * p, wide = UNIT * (0.02 + 0.06 * p), head = Math.min(long, wide * 2.4), body = long - head;
-    const at = (a, b) => `${(x0 + dx * a - dy * b).toFixed(2)} ${(y0 + dy * a + dx * b).toFixed(2)}`;
-    return `M${at(0, -wide / 2)}L${at(body, -wide / 2)}L${at(body, -wide * 1.25)}L${at(long, 0)}L${at(body, wide * 1.25)}L${at(body, wide / 2)}L${at(0, wide / 2)}z`;
-  }
   function direction(i, x, a) {
     const to = successors[parts[i].kind][x * actionsOf(i).length + a];
     if (to === x) return null;
@@ -198,7 +162,7 @@
         const p = row[a], toward = direction(i, x, a), far = UNIT * 1.05 * p + 9;
         if (p < TIPPED || !legible) return;
         const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x), py(x)];
-        draw(layers.arrow, "text", { class: "tip", x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
+        draw(layers.arrow, "text", { class: "tip", "font-size": 9.5, x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
       });
     }
     let field = "";
@@ -217,7 +181,6 @@
 
   // ------------------------------------------------------------ the numbers of a cell
 
-  function badge(i) { return make("span", { class: `badge c${parts[i].colour}`, "aria-hidden": "true" }, parts[i].mark); }
   function column(name) {
     const th = make("th", { scope: "col", title: name });
     if (GLYPHS[name]) th.append(make("span", { "aria-hidden": "true" }, GLYPHS[name]), make("span", { class: "hidden" }, name));
@@ -237,7 +200,7 @@
       const v = here(i, frame, x), row = choice(i, frame, x);
       const tr = make("tr", { class: `c${part.colour}${v < 0.0005 ? " away" : ""}`, "data-agent": part.name });
       const th = make("th", { scope: "row" });
-      th.append(badge(i), ` ${part.name}${i === followed && row ? " ➤" : ""}`);
+      th.append(badgeOf(parts[i]), ` ${part.name}${i === followed && row ? " ➤" : ""}`);
       tr.append(th, make("td", { "data-what": "here" }, v < 5e-7 ? "0" : amount(i, v)));
       if (!row) {
         const home = !part.together && part.goals.includes(x);
@@ -274,54 +237,12 @@
   // ------------------------------------------------------------ charts
 
   const charts = [];
-  function chart(title, caption, series, most, area) {
-    const figure = make("figure"), words = make("figcaption"), note = make("span");
-    words.append(make("strong", {}, title), note);
-    const svg = make("svg", { class: "chart", role: "img", "aria-label": title }, null, SVG);
-    figure.append(words, svg);
-    $("charts").append(figure);
-    const one = { svg, note, caption, series, most, area, left: 44, right: area ? 12 : 92 };
-    svg.addEventListener("click", event => {
-      const { width, left } = svg.getBoundingClientRect();
-      const t = (event.clientX - left - one.left) / (width - one.left - one.right) * horizon;
-      setFrame(nearest(t));
-    });
-    charts.push(one);
-  }
   const nearest = t => frames.reduce((best, time, f) => Math.abs(time - t) < Math.abs(frames[best] - t) ? f : best, 0);
-  function drawChart(c) {
-    const width = c.svg.clientWidth || 400, height = c.svg.clientHeight || 176, top = 8, base = height - 32;
-    const X = t => c.left + t / horizon * (width - c.left - c.right), Y = v => base - v / c.most * (base - top);
-    c.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    c.svg.replaceChildren();
-    draw(c.svg, "path", { class: "axis", d: `M${c.left} ${top}V${base}H${width - c.right}` });
-    for (const v of [0, c.most / 2, c.most]) {
-      draw(c.svg, "path", { class: "axis", d: `M${c.left - 4} ${Y(v)}h4` });
-      draw(c.svg, "text", { x: c.left - 7, y: Y(v) + 4, "text-anchor": "end" }, String(+v.toPrecision(3)));
-    }
-    const every = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000, 10000].find(s => horizon / s <= 8) ?? horizon;
-    for (let t = 0; t <= horizon; t += every) draw(c.svg, "text", { x: X(t), y: base + 15, "text-anchor": "middle" }, String(t));
-    draw(c.svg, "text", { x: (c.left + width - c.right) / 2, y: height - 2, "text-anchor": "middle" }, "step");
-    const now = frames[frame];
-    draw(c.svg, "path", { class: "hand", d: `M${X(now)} ${top}V${base}` });
-    const ends = [];
-    for (const s of c.series) {
-      if (s.part !== undefined && !shown[s.part]) continue;
-      const line = s.values.map((v, t) => `${t ? "L" : "M"}${X(t).toFixed(1)} ${Y(v).toFixed(1)}`).join("");
-      const group = draw(c.svg, "g", { class: s.part === undefined ? "" : `c${parts[s.part].colour}` });
-      if (c.area) draw(group, "path", { class: "area", d: `${line}V${base}H${X(0)}z` });
-      draw(group, "path", { class: "curve", d: line });
-      draw(group, "circle", { class: "dot", cx: X(now), cy: Y(s.values[now]), r: 4 });
-      if (s.part !== undefined) ends.push({ group, name: parts[s.part].name, y: Y(s.values[horizon]) });
-    }
-    ends.sort((a, b) => a.y - b.y);
-    let low = top - 4;
-    ends.forEach(e => { e.y = low = Math.max(e.y, low + 14); });
-    let high = base + 4;
-    ends.reverse().forEach(e => { e.y = high = Math.min(e.y, high); high -= 14; });
-    for (const e of ends) draw(e.group, "text", { class: "end", x: width - c.right + 7, y: e.y + 4 }, e.name.length > 13 ? `${e.name.slice(0, 12)}…` : e.name);
-    c.note.textContent = c.caption(now);
-  }
+  const chart = (title, caption, series, most, area) => charts.push(makeChart({
+    parent: $("charts"), title, series, most, area, label: "step", to: horizon, right: area ? 12 : 92,
+    caption: () => caption(frames[frame]), hand: () => frames[frame], pick: t => time.set(nearest(t)),
+  }));
+  const overTime = values => ({ values: values.map((v, t) => [t, v]), now: values[frames[frame]] });
   const ceiling = v => {
     if (!(v > 0)) return 1;
     const power = 10 ** Math.floor(Math.log10(v));
@@ -333,100 +254,51 @@
       const best = data.pairs.map(pair => [pair.steps[t], pair]).sort((a, b) => b[0] - a[0])[0];
       const who = best && best[0] >= 0.0005 && data.pairs.length > 1 ? `, most by ${best[1].names.join(" and ")}` : "";
       return `Step ${t}: ${brief(total[t])}${who}. ${brief(sum(t))} so far, ${brief(sum(horizon))} in all.`;
-    }, [{ values: total }], ceiling(Math.max(...total)), true);
+    }, () => [overTime(total)], ceiling(Math.max(...total)), true);
     const series = parts.map((part, i) => part.arrived && { part: i, values: part.arrived }).filter(Boolean);
-    if (series.length) chart("Arrived at the goal: probability", t => `Step ${t}: ${series.filter(s => shown[s.part]).map(s => `${parts[s.part].name} ${s.values[t].toFixed(2)}`).join(", ")}.`, series, 1, false);
+    if (series.length) chart("Arrived at the goal: probability", t => `Step ${t}: ${series.filter(s => shown[s.part]).map(s => `${parts[s.part].name} ${s.values[t].toFixed(2)}`).join(", ")}.`,
+      () => series.filter(s => shown[s.part]).map(s => ({ ...overTime(s.values), colour: parts[s.part].colour, name: parts[s.part].name })), 1, false);
   }
 
   // ------------------------------------------------------------ time
 
-  const slider = $("time");
   function show(share = 1, from = frame) {
     drawDiscs(frame, from, share);
     if (share < 1) return;
-    drawArrows(); tell(); charts.forEach(drawChart);
+    drawArrows(); tell(); charts.forEach(redraw => redraw());
     map.dataset.step = frames[frame];
   }
-  function setFrame(f, smooth = false) {
-    const from = frame;
-    cancelAnimationFrame(tween);
-    frame = Math.max(0, Math.min(last, f));
-    slider.value = frame;
-    slider.setAttribute("aria-valuetext", `step ${frames[frame]} of ${horizon}`);
-    $("now").textContent = `step ${frames[frame]} of ${horizon}`;
-    show();
-    if (!smooth || calm.matches || n * parts.length > 2000) return;
-    const began = performance.now();
-    const blend = now => {
-      const share = Math.min(1, Math.max(0, (now - began) / TWEEN_MS));
-      drawDiscs(frame, from, share);
-      if (share < 1) tween = requestAnimationFrame(blend);
-    };
-    blend(began);
-  }
-  function play(on) {
-    clearInterval(timer);
-    timer = on ? setInterval(() => frame < last ? setFrame(frame + 1, true) : play(false), STEP_MS) : null;
-    $("play").setAttribute("aria-label", on ? "Pause" : "Play");
-    $("play-icon").setAttribute("d", on ? "M3 2h4v12H3zM9 2h4v12H9z" : "M4 2v12l10-6z");
-    if (on) setFrame(frame === last ? 0 : frame + 1, frame !== last);
-  }
+  const time = makeTime({
+    last,
+    words: f => `step ${frames[f]} of ${horizon}`,
+    smooth: () => n * parts.length <= 2000,
+    show(f, from, share) { frame = f; show(share, from); },
+    walk(dx, dy) {
+      const next = neighbour(cells, cell(), dx, dy);
+      if (next === null) return;
+      hovered = null; look(next, true); hovered = null; say();
+    },
+  });
 
   // ------------------------------------------------------------ what people do
 
-  function cellAt(event) {
-    const r = map.getBoundingClientRect(), scale = Math.min(r.width / data.width, r.height / data.height);
-    const x = (event.clientX - r.left - (r.width - scale * data.width) / 2) / scale - 0.5;
-    const y = (event.clientY - r.top - (r.height - scale * data.height) / 2) / scale - 0.5;
-    for (let k = 0; k < n; k++) if (Math.abs(cells.x[k] - x) <= 0.5 && Math.abs(cells.y[k] - y) <= 0.5) return k;
-    return null;
-  }
   function look(x, keep = false) {
     if (keep && x !== null) kept = x;
     if (x === hovered && !keep) return;
     hovered = x;
     drawArrows(); tell();
   }
-  /** The nearest cell in a direction; straight ahead counts most. */
-  function neighbour(x, dx, dy) {
-    let best = null, cost = Infinity;
-    for (let k = 0; k < n; k++) {
-      const u = cells.x[k] - cells.x[x], v = cells.y[k] - cells.y[x], ahead = u * dx + v * dy, off = Math.abs(u * dy) + Math.abs(v * dx);
-      if (ahead > 0.01 && ahead + 3 * off < cost) { cost = ahead + 3 * off; best = k; }
-    }
-    return best;
-  }
-  map.addEventListener("pointermove", event => { if (event.pointerType !== "touch") look(cellAt(event)); });
+  map.addEventListener("pointermove", event => { if (event.pointerType !== "touch") look(cellUnder(event, map, data)); });
   map.addEventListener("pointerleave", () => look(null));
-  map.addEventListener("click", event => { look(cellAt(event), true); say(); });
-  slider.addEventListener("input", () => { play(false); setFrame(Number(slider.value)); });
-  $("play").addEventListener("click", () => play(timer === null));
+  map.addEventListener("click", event => { look(cellUnder(event, map, data), true); say(); });
   $("whose").addEventListener("change", () => { drawArrows(); tell(); });
   $("everywhere").addEventListener("change", drawArrows);
-  document.addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const on = event.target, own = on.matches?.("button, select, a, input:not(#time)");
-    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-    if (event.key === " " && !own) play(timer === null);
-    else if (on === map && steps[event.key]) {
-      const next = neighbour(cell(), ...steps[event.key]);
-      if (next === null) { event.preventDefault(); return; }
-      hovered = null; look(next, true); hovered = null; say();
-    } else if (on.matches?.("select, .scroll")) return;
-    else if (steps[event.key] && (on === slider || event.key === "ArrowLeft" || event.key === "ArrowRight")) {
-      play(false); setFrame(frame + (event.key === "ArrowRight" || event.key === "ArrowUp" ? 1 : -1));
-    } else if (event.key === "Home" && on === slider) { play(false); setFrame(0); }
-    else if (event.key === "End" && on === slider) { play(false); setFrame(last); }
-    else return;
-    event.preventDefault();
-  });
-
   // ------------------------------------------------------------ the page around it
 
   function makeLegend() {
     parts.forEach((part, i) => {
       const button = make("button", { type: "button", "aria-pressed": "true", "data-agent": part.name }), item = make("li");
-      button.append(badge(i), make("span", {}, part.label));
+      button.append(badgeOf(parts[i]), make("span", {}, part.label));
       button.addEventListener("click", () => {
         shown[i] = !shown[i];
         button.setAttribute("aria-pressed", String(shown[i]));
@@ -442,30 +314,11 @@
     if (!parts.some(part => part.choices)) document.querySelector(".arrows").hidden = true;
   }
   function makeKey() {
-    const line = (extra, words) => {
-      const item = make("span"), icon = make("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, null, SVG);
-      for (const [tag, attributes] of extra) draw(icon, tag, attributes);
-      item.append(icon, words);
-      $("key").append(item);
-    };
     const dot = [["circle", { class: "full", cx: 8, cy: 8, r: 6 }]];
-    line(dot, data.counted ? `area: how many are expected, full at ${brief(data.fullest)} or more` : "area: probability of being there");
-    if (parts.some(p => p.goals.length && p.goals.length <= 40)) line([["circle", { class: "line", cx: 8, cy: 8, r: 6.5, "stroke-width": 1.5 }], ["circle", { class: "line", cx: 8, cy: 8, r: 4.2, "stroke-width": 1.5 }]], "goal");
-    if (parts.some(p => p.starts.length <= MARKS)) line([["rect", { class: "line", x: 2.5, y: 2.5, width: 11, height: 11, "stroke-width": 1.3, "stroke-dasharray": "2.2 1.6" }]], "start");
-    line([["rect", { class: "line", x: 2, y: 2, width: 12, height: 12, "stroke-width": 2.4 }]], "two may meet, thicker for likelier");
-  }
-  function makeWords() {
-    $("about").textContent = data.about;
-    $("about").hidden = !data.about;
-    $("played").textContent = data.played;
-    for (const { sign, head, words } of data.certificate) {
-      const item = make("div");
-      item.append(make("dt", { "data-sign": sign }, head), make("dd", {}, words));
-      $("certificate").append(item);
-    }
-    for (const note of data.notes) $("notes").append(make("li", {}, note));
-    if (data.made) $("made").replaceChildren("Made by ", make("code", {}, data.made));
-    map.setAttribute("aria-label", `Map of ${data.title}, ${n} cells`);
+    keyItem(dot, data.counted ? `area: how many are expected, full at ${brief(data.fullest)} or more` : "area: probability of being there");
+    if (parts.some(p => p.goals.length && p.goals.length <= 40)) keyItem([["circle", { class: "line", cx: 8, cy: 8, r: 6.5, "stroke-width": 1.5 }], ["circle", { class: "line", cx: 8, cy: 8, r: 4.2, "stroke-width": 1.5 }]], "goal");
+    if (parts.some(p => p.starts.length <= MARKS)) keyItem([["rect", { class: "line", x: 2.5, y: 2.5, width: 11, height: 11, "stroke-width": 1.3, "stroke-dasharray": "2.2 1.6" }]], "start");
+    keyItem([["rect", { class: "line", x: 2, y: 2, width: 12, height: 12, "stroke-width": 2.4 }]], "two may meet, thicker for likelier");
   }
   function numbers() {
     const table = (values, rows, columns) => Array.from({ length: rows }, (_, r) => Array.from(values.subarray(r * columns, (r + 1) * columns), v => Number.isFinite(v) ? +v.toPrecision(8) : null));
@@ -482,17 +335,22 @@
       meetings: { total: data.together, pairs: data.pairs },
     };
   }
-  $("download").addEventListener("click", () => {
-    const link = make("a", { download: `${data.name}.json`, href: URL.createObjectURL(new Blob([JSON.stringify(numbers())], { type: "application/json" })) });
-    document.body.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  $("download").addEventListener("click", () => download(`${data.name}.json`, JSON.stringify(numbers()), "application/json"));
+
+  $("download-csv").addEventListener("click", () => {
+    const lines = ["agent,step,cell,expected here,action,probability"];
+    const quoted = v => /[",\n]/.test(v) ? `"${v.replaceAll('"', '""')}"` : v;
+    parts.forEach((part, i) => frames.forEach((t, f) => cells.labels.forEach((label, x) => {
+      const line = `${quoted(part.name)},${t},${quoted(label)},${+here(i, f, x).toPrecision(8)}`, row = choice(i, f, x);
+      if (row) actionsOf(i).forEach((name, a) => lines.push(`${line},${quoted(name)},${+row[a].toPrecision(8)}`));
+      else lines.push(`${line},,`);
+    })));
+    download(`${data.name}.csv`, `${lines.join("\n")}\n`, "text/csv");
   });
 
-  slider.max = last;
+  map.setAttribute("aria-label", `Map of ${data.title}, ${n} cells`);
   makeWords(); makeLegend(); makeKey(); drawGround(); makeCharts();
-  setFrame(0);
+  time.set(0);
   new ResizeObserver(() => show()).observe($("charts"));
   document.documentElement.dataset.ready = "yes";
 })();

@@ -1,0 +1,334 @@
+"""Pages of exact solutions: put agents where you want, see what everyone does there, and where that leads.
+
+A page holds policies and values at every joint state, and how the state moves, so that it can push mass forward from the
+state that is chosen,
+
+    O^{tau+1}(x') = sum_x O^tau(x) sum_a prod_i pi_i^tau(a_i | x) P(x' | x, a),
+
+without asking anyone. Of a path it holds every precision, and a second slider runs along beta.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from quantal.dynamics import Independent
+from quantal.errors import ParameterError, TooLargeError
+from quantal.figures.branches import points_of
+from quantal.game import MarkovGame
+from quantal.pages import document
+from quantal.pages.document import marks_of, packed, power
+from quantal.pages.outlines import mapped, outline
+from quantal.path import Path
+from quantal.reports.solutions import setting, telling_state
+from quantal.solution import Branch, Solution, Status
+
+COLOURS = 9
+MOST_NUMBERS = 3_000_000
+"""Of policies and values together; beyond it only every few steps are kept, and mass is not pushed."""
+MOST_TABLE = 1_000_000
+"""Of the successors of a game whose agents do not move by themselves."""
+STEPS_AHEAD = 20
+"""How far mass is pushed where play has no end."""
+MOST_PAYOFFS = 64
+"""Entries of a payoff table that is still read at a glance."""
+SETTLED = (Status.CONVERGED, Status.PRECISION)
+ILLEGAL = -1.0
+"""In place of the probability of an action that cannot be taken."""
+
+
+def write(
+    solved: Solution | Path, path: str | os.PathLike[str], *, certificate: bool = True, made: str = ""
+) -> None:
+    """Write the page of a solution, or of a path: see `page`.
+
+    Raises
+    ------
+    ParameterError, TooLargeError
+        If it cannot be drawn.
+    FileError
+        If the file cannot be written.
+    """
+    document.write(page(solved, certificate=certificate, made=made), path)
+
+
+def page(solved: Solution | Path, *, certificate: bool = True, made: str = "") -> str:
+    """Make the page of an exact solution, or of a path: self-contained HTML.
+
+    Parameters
+    ----------
+    solved
+        From `quantal.solve` or `quantal.solve_path`.
+    certificate
+        Whether to work it out (of a path: at its largest beta) and put it into words.
+    made
+        What the page says it was made by: a program's version, a command.
+
+    Raises
+    ------
+    ParameterError
+        If the solution is not one of a Markov game.
+    TooLargeError
+        If its policies are too many for a page.
+    """
+    shown = record(solved, certificate=certificate, made=made)
+    return document.assemble("games", shown["title"], shown)
+
+
+def record(solved: Solution | Path, *, certificate: bool = True, made: str = "") -> dict[str, Any]:
+    """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: `document.unpacked`."""
+    solutions = _ordered(solved)
+    last = solutions[-1]
+    game = last.game
+    if not isinstance(game, MarkovGame):
+        raise ParameterError(
+            f"page: expected a solution of a Markov game: got one of a {type(game).__name__}. Use pages.crowds"
+        )
+    frames, step = _frames(solutions)
+    ends = last.horizon is not None
+    once = not ends and set(last.parameters.discount) == {0.0}
+    p = last.parameters
+    moves, why_not = _moves(game, step, once)
+    title = game.name or "A game"
+    return {
+        "name": "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split()) or "game",
+        "title": title[0].upper() + title[1:],
+        "about": "",
+        "picture": game.picture,
+        "played": _played(solved, last),
+        "parameters": {"beta": p.beta, "discount": p.discount, "horizon": p.horizon, "value": p.value, "tol": p.tol},
+        "horizon": last.horizon,
+        "ahead": 0 if once else last.horizon if ends else STEPS_AHEAD,
+        "frames": frames,
+        "states": game.state_shape,
+        "labels": game.state_labels,
+        "mapped": mapped(game),
+        **outline(game),
+        "agents": [
+            {
+                "name": name,
+                "mark": mark,
+                "colour": i % COLOURS,
+                "actions": game.actions[i],
+                "policy": packed(np.stack([_policy(s, i, frames) for s in solutions])),
+                "value": packed(np.stack([_value(s, i, frames) for s in solutions])),
+            }
+            for i, (name, mark) in enumerate(zip(game.agents, marks_of(game.agents), strict=True))
+        ],
+        "start": telling_state(last),
+        "moves": moves,
+        "why_not": why_not,
+        "payoffs": _payoffs(game),
+        "betas": [max(s.parameters.beta) for s in solutions] if isinstance(solved, Path) else None,
+        "standing": [{"converged": s.converged, "branch": str(s.branch), "status": s.status} for s in solutions],
+        "folds": [fold.beta for fold in solved.folds] if isinstance(solved, Path) else [],
+        "curve": _curve(solved) if isinstance(solved, Path) else None,
+        "certificate": in_words(last) if certificate else _ending(last),
+        "notes": _notes(game, step, isinstance(solved, Path)),
+        "made": made,
+    }
+
+
+# ---------------------------------------------------------------------- numbers
+
+
+def _ordered(solved: Solution | Path) -> list[Solution]:
+    if isinstance(solved, Path):
+        return [solved[int(k)] for k in np.argsort(solved.betas, kind="stable")]
+    return [solved]
+
+
+def _frames(solutions: list[Solution]) -> tuple[tuple[int, ...], int]:
+    """Decisions that are kept, and every how many-th that is."""
+    game, horizon = solutions[-1].game, solutions[-1].horizon
+    each = game.number_of_states * (sum(game.action_counts) + game.number_of_agents) * len(solutions)
+    length = 1 if horizon is None else horizon + 1
+    room = MOST_NUMBERS // each
+    if room < min(length, 2):
+        raise TooLargeError(
+            f"page: {game.name or 'this game'} has {game.number_of_states:,} joint states"
+            f"{f' at {len(solutions)} betas' if len(solutions) > 1 else ''}: {each:,} numbers for one step, and a page "
+            f"holds {MOST_NUMBERS:,}. Give fewer betas, draw single states with qt.figures.policy, or keep the solution "
+            "with save"
+        )
+    step = 1 if length <= room else -(-length // (room - 1))
+    return tuple(range(0, max(1, length - 1), step)), step
+
+
+def _policy(solution: Solution, agent: int, frames: tuple[int, ...]) -> np.ndarray:
+    """(F, S, A), -1 where an action is illegal."""
+    game = solution.game
+    play = solution.policy[agent][None] if solution.horizon is None else solution.policy[agent][list(frames)]
+    legal = np.broadcast_to(game.legal[agent], play.shape)
+    return np.where(legal, play, ILLEGAL).reshape(len(play), game.number_of_states, -1).astype(np.float32)
+
+
+def _value(solution: Solution, agent: int, frames: tuple[int, ...]) -> np.ndarray:
+    """(F, S), and after the last decision too where play ends."""
+    times = [*frames, -1]
+    value = solution.value[agent][None] if solution.horizon is None else solution.value[agent][times]
+    return value.reshape(len(value), -1).astype(np.float32)
+
+
+def _moves(game: MarkovGame, step: int, once: bool) -> tuple[dict[str, Any] | None, str]:
+    """How the state moves, or why the page does not know."""
+    if once:
+        return None, ""
+    if step > 1:
+        return None, "Where play leads is not worked out here, as steps between those that are kept would be missing."
+    dynamics = game.dynamics
+    if isinstance(dynamics, Independent):
+        tables = zip(dynamics.successors, dynamics.probabilities, strict=True)
+        return {"own": [{"to": packed(to.astype(np.int32)), "chance": packed(p)} for to, p in tables]}, ""
+    if dynamics.successors.size > MOST_TABLE:
+        return None, (
+            f"Where play leads is not worked out here: the game has {dynamics.successors.size:,} transitions, and a "
+            f"page holds {MOST_TABLE:,}."
+        )
+    shape = (game.number_of_states, int(np.prod(game.action_counts)), dynamics.successors.shape[-1])
+    full = (*game.state_shape, *game.action_counts, shape[-1])
+    to, chance = (np.broadcast_to(a, full).reshape(shape) for a in (dynamics.successors, dynamics.probabilities))
+    return {"joint": {"to": packed(to.astype(np.int32)), "chance": packed(chance)}}, ""
+
+
+def _payoffs(game: MarkovGame) -> list[Any] | None:
+    """Payoffs of a small one-shot game of two: per row and column, one number each."""
+    if game.number_of_states > 1 or game.number_of_agents != 2 or int(np.prod(game.action_counts)) > MOST_PAYOFFS:
+        return None
+    tables = [np.broadcast_to(r, (1, *game.action_counts))[0] for r in game.rewards]
+    rows, columns = game.action_counts
+    return [[[float(t[a, b]) for t in tables] for b in range(columns)] for a in range(rows)]
+
+
+def _curve(path: Path) -> dict[str, Any] | None:
+    """Follow the branch itself, through its folds, where it was followed and is small."""
+    game = path[0].game
+    points = points_of(path) if path.curve else []
+    if not points or len(points) * game.number_of_states * sum(game.action_counts) > MOST_NUMBERS // 4:
+        return None
+    betas = np.array([beta for beta, _ in points])
+    plays = [np.stack([policy[i] for _, policy in points]) for i in range(game.number_of_agents)]
+    return {
+        "beta": packed(betas),
+        "policy": [packed(play.reshape(len(points), game.number_of_states, -1)) for play in plays],
+    }
+
+
+# ---------------------------------------------------------------------- words
+
+
+def _played(solved: Solution | Path, last: Solution) -> str:
+    p = last.parameters
+    once = p.horizon is None and set(p.discount) == {0.0}
+    what = "of a game that is played once" if once else f"on joint states (MGE-{'I' if p.horizon is None else 'F'})"
+    text = setting(p).replace("beta ", "precision β ").split(", method")[0].replace(", played once", "")
+    if isinstance(solved, Path):
+        rest = text.split(", ", 1)[1]
+        text = f"{len(solved)} precisions β from {min(solved.betas):g} to {max(solved.betas):g}, {rest}"
+    return f"Exact logit equilibrium {what}: {text}."
+
+
+def _notes(game: MarkovGame, step: int, path: bool) -> list[str]:
+    notes = ["Probabilities and values are kept in single precision (seven digits)."]
+    if step > 1:
+        notes.insert(0, f"One step in {step} is kept, so that the page stays small.")
+    if path:
+        notes.append("What is certain is said of the largest β.")
+    if "reconstructed" in game.name or "pursuit" in game.name:
+        notes.append("The source's figure of the map is lost: the map is reconstructed.")
+    return notes
+
+
+def _ending(solution: Solution) -> list[dict[str, str]]:
+    if solution.status in SETTLED:
+        return [
+            {
+                "sign": "✓",
+                "head": "It is an equilibrium, to within its tolerance",
+                "words": "If everybody knew these probabilities and worked out again what each action is worth, no worth "
+                f"would change by more than {power(solution.residual)}, at any state"
+                f"{' and step' if solution.horizon is not None else ''}.",
+            }
+        ]
+    return [
+        {
+            "sign": "✗",
+            "head": "It is not an equilibrium: the search did not settle",
+            "words": f"Working out again what actions are worth would change one by {power(solution.residual)}. "
+            f"{solution.status}",
+        }
+    ]
+
+
+def in_words(solution: Solution) -> list[dict[str, str]]:
+    """Put the certificate into plain words: a sign, a heading and a sentence for each thing that is to be said."""
+    said, proof = _ending(solution), solution.certificate
+    if proof is None or solution.status not in SETTLED:
+        return said  # what holds near an equilibrium says nothing elsewhere
+    proving = next((bound for bound in proof.bounds if bound.holds), None)
+    if solution.branch is Branch.UNIQUE or proving is not None:
+        why = (
+            f"{proving.name}: {proving.quantity} is {power(proving.size)}, and up to {power(proving.constant)} there is "
+            "only one."
+            if proving is not None
+            else "Agents here interact too little for a second one, or against each other."
+        )
+        said.append({"sign": "✓", "head": "It is the only equilibrium: proved", "words": why})
+    elif solution.branch is Branch.PRINCIPAL:
+        said.append(
+            {
+                "sign": "✓",
+                "head": "It is the principal one",
+                "words": "Followed without a break from uniform play at β = 0, which is where everybody starts who knows "
+                "nothing. There may be others.",
+            }
+        )
+    else:
+        said.append(
+            {
+                "sign": "?",
+                "head": "There may be other equilibria",
+                "words": "Neither is it proved to be the only one, nor was it followed from uniform play.",
+            }
+        )
+    if proof.error_bound is not None:
+        said.append(
+            {
+                "sign": "✓",
+                "head": "How exact it is",
+                "words": f"What actions are worth is within about {power(proof.error_bound)} of the equilibrium's "
+                "(first-order bound).",
+            }
+        )
+    radius = proof.spectral_radius
+    if radius is not None and radius >= 1:
+        said.append(
+            {
+                "sign": "!",
+                "head": "It is not stable when everyone answers at once",
+                "words": f"A small change of what actions are worth grows {radius:.3g}-fold with each round of answering "
+                "it (spectral radius): plain iteration would leave it.",
+            }
+        )
+    elif radius is not None:
+        said.append(
+            {
+                "sign": "✓",
+                "head": "It is stable",
+                "words": f"A small change of what actions are worth shrinks to {100 * radius:.3g} % with each round of "
+                "answering it (spectral radius).",
+            }
+        )
+    gains = ", ".join(f"{agent} {power(float(gain))}" for agent, gain in proof.exploitability.items())
+    said.append(
+        {
+            "sign": "i",
+            "head": "What exploring costs",
+            "words": f"Somebody who never explored, while all others do as here, would gain at most: {gains}. It is above "
+            "0 because agents explore.",
+        }
+    )
+    return said
