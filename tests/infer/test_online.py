@@ -49,7 +49,7 @@ def test_error_falls_and_play_becomes_that_of_who_knows(pursuit, terms):
     game, features = pursuit
     truth = np.array([-0.8, 1.0])
     played = qt.solve(features.game_with(game, truth), beta=1.0, **terms)
-    data = qt.simulate(game, played, episodes=15, seed=4, steps=None if "horizon" in terms else 5)
+    data = qt.simulate(game, played, episodes=10, seed=4, steps=None if "horizon" in terms else 5)
     learner = qt.infer.online(game, features, agent="h", theta={"h": [-0.8]}, rate=2.0, **terms)
     surprise = np.abs(learner.solution.policy["h"] - played.policy["h"]).max()
     watched(learner, data)
@@ -58,7 +58,7 @@ def test_error_falls_and_play_becomes_that_of_who_knows(pursuit, terms):
     assert np.abs(learner.solution.policy["h"] - played.policy["h"]).max() < 0.5 * surprise
     # Batch matching on the same play is where it is heading.
     batch = qt.infer.match(game, features, data, play="expected", **terms)
-    assert abs(learner.theta["p"][0] - batch.theta["p"][0]) < 0.3
+    assert abs(learner.theta["p"][0] - batch.theta["p"][0]) < 0.4
 
 
 def test_a_crowds_member_learns_what_another_wants():
