@@ -31,8 +31,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from quantal import logit, stage
-from quantal.crowds import passes
 from quantal.bellman import joint_payoffs
+from quantal.crowds import passes
 from quantal.crowds.layout import Block, CrowdModel, Movers
 from quantal.crowds.passes import Choice
 from quantal.layout import Model
