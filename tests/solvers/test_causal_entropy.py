@@ -133,7 +133,8 @@ def test_at_equal_features_it_is_more_random_than_theorem_4_and_as_random_as_can
     theirs, joint = play_of(game, soft.policy, DECISIONS)
     observed = expected(features, joint)
     # The dual, minimised over theta: its gradient vanishes where our features equal Theorem 4's.
-    matched = qt.infer.match(game, features, observed=observed / DECISIONS, horizon=DECISIONS, play="entropy", bound=50.0)
+    means = observed / DECISIONS
+    matched = qt.infer.match(game, features, observed=means, horizon=DECISIONS, play="entropy")
     ours, joint = play_of(game, matched.solution.policy, DECISIONS)
     np.testing.assert_allclose(expected(features, joint), observed, atol=1e-8)
     assert causal_entropy.causal_entropy(game, matched.solution.policy, DECISIONS) == pytest.approx(ours, abs=1e-12)

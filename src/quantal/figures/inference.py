@@ -45,6 +45,6 @@ def beliefs(odds: Sequence[dict[str, dict[str, float]]]) -> Figure:
                 ends.append((line[-1], name, colour))
             axes.set_ylim(-0.03, 1.03)
             axes.set_ylabel(f"goal of {agent}")
-            label_ends(axes, ends, len(odds) - 1)
+            label_ends(axes, ends, float(len(odds) - 1))
         panels[-1].set_xlabel("decisions seen")
     return figure
