@@ -124,7 +124,7 @@ def test_files_name_the_row(tmp_path):
     wrong.write_text("")
     with pytest.raises(FileError, match="no column"):
         Trajectories.from_csv(wrong, GAME)
-    wrong.write_text(lines[0])
+    wrong.write_text(lines[0] + "\n")
     with pytest.raises(ParameterError, match="at least one decision"):
         qt.infer.precision(GAME, Trajectories.from_csv(wrong, GAME), horizon=2)
 

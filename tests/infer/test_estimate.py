@@ -73,7 +73,7 @@ def test_choices_that_were_never_seen_ask_for_infinite_weights():
     wanted = Features.of(game, [[Feature("first", np.array([[1.0, 0.0]]))]])
     found = qt.infer.rewards(game, wanted, [[50.0, 0.0]])
     assert found.vector[0] > 10
-    assert found.status is EstimateStatus.UNBOUNDED or found.warnings
+    assert found.status is EstimateStatus.UNBOUNDED
     held = qt.infer.rewards(game, wanted, [[50.0, 0.0]], prior=0.1)
     assert held.converged
     assert np.isfinite(held.standard_errors).all()
@@ -142,7 +142,7 @@ def test_precision_of_people_in_twelve_games(rounds, criterion, beta):
     assert found.value == pytest.approx(beta, abs=0.002)
 
     def predicted(b):
-        return np.array([[qt.solve(g, beta=b, discount=0).policy[i][0, 0] for i in range(2)] for g in games])
+        return np.array([[qt.solve(g, beta=b, discount=0.0).policy[i][0, 0] for i in range(2)] for g in games])
 
     n = np.array([[c.sum() for c in own] for own in counts])
     seen = np.array([[c[0] / c.sum() for c in own] for own in counts])
