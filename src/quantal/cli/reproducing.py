@@ -29,7 +29,7 @@ What = Literal[
     "online-inference",
     "all",
 ]
-PACKAGES = ("quantal", "jax", "numpy", "scipy", "matplotlib")
+PACKAGES = ("jax", "numpy", "scipy", "matplotlib")
 """Whose versions the numbers and pictures depend on."""
 
 
@@ -115,7 +115,9 @@ def _versions() -> dict[str, str]:
     import platform
     from importlib import metadata
 
-    return {**{name: metadata.version(name) for name in PACKAGES}, "Python": platform.python_version()}
+    import quantal
+
+    return {"quantal": quantal.__version__, **{name: metadata.version(name) for name in PACKAGES}, "Python": platform.python_version()}
 
 
 NEXT = """\
