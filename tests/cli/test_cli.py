@@ -227,26 +227,39 @@ def test_endless_play_is_cut_off(ask):
 # ---------------------------------------------------------------------- reproduce and demo
 
 
-def test_reproduce_writes_tables_and_figures(run, ask, tmp_path):
+def test_reproduce_writes_a_report_a_table_and_figures(run, ask, tmp_path):
     text = run("reproduce", "one-step", "--out", tmp_path / "new").stdout
     for part in ("0.3963", "0.3347", "as the paper says", "Reconstructed"):
         assert part in text
-    for ending in ("csv", "png", "svg"):
-        assert (tmp_path / "new" / f"one-step.{ending}").stat().st_size > 200
-    record = ask("reproduce", "one-step", "--out", tmp_path)
+    for name in ("one-step.png", "one-step.svg", "report.html", "report.md", "results.csv"):
+        assert (tmp_path / "new" / name).stat().st_size > 200
+    record = ask("reproduce", "--only", "one-step", "--out", tmp_path)
     assert set(record) == keys_in_documentation("reproduce")
     assert record["converged"] is True
     (one,) = record["reproductions"]
-    assert set(one) == {"name", "title", "converged", "rows", "findings", "notes", "seconds", "files"}
+    assert {"name", "title", "layout", "verdict", "explanation", "rows", "claims", "seconds", "files"} < set(one)
+    # The same results make the same bytes, in another directory and process.
+    for name in ("report.html", "report.md", "results.csv", "one-step.svg", "one-step.png"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
+    with (tmp_path / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["experiment", "quantity", "paper", "ours", "difference", "layout", "play", "note"]
+    assert [float(row["ours"]) for row in rows if "h1" in row["quantity"] and "stay" in row["quantity"]] == [
+        pytest.approx(0.3963, abs=5e-5)
+    ]
+    assert all(row["note"] for row in rows)
 
 
-def test_reproduce_all_does_every_experiment(ask, tmp_path, monkeypatch):
+def test_reproduce_does_every_experiment(ask, tmp_path, monkeypatch):
     one_step = experiments.one_step()
     quick = {name: lambda progress: one_step for name in experiments.ALL}
     monkeypatch.setattr(experiments, "ALL", quick)
-    record = ask("reproduce", "--out", tmp_path)
-    assert len(record["reproductions"]) == 6
-    assert {file.stem for file in tmp_path.iterdir()} == set(quick)
+    assert len(ask("reproduce", "--out", tmp_path)["reproductions"]) == len(quick) == 11
+    assert len(ask("reproduce", "fig4", "--only", "fig3", "--out", tmp_path)["reproductions"]) == 2
+
+
+def test_reproduce_refuses_what_it_does_not_know(run, tmp_path):
+    assert "expected one of theorems" in run("reproduce", "--only", "fig9", "--out", tmp_path, code=2).stderr
 
 
 def test_what_did_not_converge_is_exit_code_1(ask, tmp_path, monkeypatch):

@@ -117,7 +117,11 @@ def _versions() -> dict[str, str]:
 
     import quantal
 
-    return {"quantal": quantal.__version__, **{name: metadata.version(name) for name in PACKAGES}, "Python": platform.python_version()}
+    return {
+        "quantal": quantal.__version__,
+        **{name: metadata.version(name) for name in PACKAGES},
+        "Python": platform.python_version(),
+    }
 
 
 NEXT = """\

@@ -53,7 +53,7 @@ class LearnersTable(Reproduction):
 
 
 def learners(
-    *, steps: int = 40_000, seeds: Sequence[int] = tuple(range(20)), progress: Progress | None = None
+    *, steps: int = 40_000, seeds: Sequence[int] = tuple(range(6)), progress: Progress | None = None
 ) -> LearnersTable:
     """Put MGE, Q-learning, uCE-Q and lCE-Q side by side on the grid games, and MGE and NSCP on the pursuit.
 

@@ -26,6 +26,8 @@ _TO_LAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
+DARK_PAGE = "#15181b"
+"""What white becomes: the background of the dark page."""
 PAPER, INK = 0.208, 0.94
 """OKLab lightness of the dark page and of its ink."""
 BRIGHT, COLOURFUL = 0.66, 0.09
@@ -52,6 +54,7 @@ def themed(svg: str, name: str, label: str) -> str:
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r"url\(#", f"url(#{name}-", body)
     body = re.sub(r'href="#', f'href="#{name}-', body)
+    body = re.sub(r'\b(fill|stroke)="(#[0-9a-fA-F]{6})"', r'style="\1: \2"', body)  # in patterns of hatched bars
     body = re.sub(r'(style="[^"]*")', lambda found: _COLOUR.sub(lambda c: f"var({_variable(c[0])})", found[1]), body)
     (box,) = re.findall(r'viewBox="[^"]*"', body[: body.index(">")])
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {box} role="img" aria-label="{html.escape(label)}">'
@@ -60,8 +63,8 @@ def themed(svg: str, name: str, label: str) -> str:
 
 def colours(svgs: Iterable[str]) -> tuple[str, ...]:
     """Colours that drawings use, as #rrggbb, in order."""
-    styles = (style for svg in svgs for style in re.findall(r'style="[^"]*"', svg))
-    return tuple(sorted({c.lower() for style in styles for c in _COLOUR.findall(style)}))
+    places = (place for svg in svgs for place in re.findall(r'(?:style|fill|stroke)="[^"]*"', svg))
+    return tuple(sorted({c.lower() for place in places for c in _COLOUR.findall(place)}))
 
 
 def declarations(used: Iterable[str], *, dark: bool) -> str:
@@ -75,6 +78,8 @@ def _variable(colour: str) -> str:
 
 def darkened(colour: str) -> str:
     """The colour that takes this one's place on a dark page."""
+    if colour.lower() == "#ffffff":
+        return DARK_PAGE
     rgb = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     light, a, b = _TO_LAB @ np.cbrt(_TO_LMS @ linear)

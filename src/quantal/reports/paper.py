@@ -127,10 +127,11 @@ def how(row: Comparison) -> str:
 def in_short(found: Sequence[Reproduction]) -> str:
     """Say in two sentences how everything came out."""
     count = Counter(r.verdict for r in found)
-    parts = [f"{count[v]} {w}" for v, w in _VERDICTS.items() if count[v]]
+    words = {v: w if count[v] > 1 else w.replace("agree", "agrees", 1) for v, w in _VERDICTS.items()}
+    parts = [f"{count[v]} {w}" for v, w in words.items() if count[v]]
     drawn = sum(r.layout == "reconstructed" for r in found)
     whole = "experiment" if len(found) == 1 else "experiments"
-    return f"Of {len(found)} {whole}, {_listed(parts)}. {drawn} rest on layouts that had to be reconstructed."
+    return f"Of {len(found)} {whole}, {_listed(parts)}. {drawn} {'rests' if drawn == 1 else 'rest'} on layouts that had to be reconstructed."
 
 
 _VERDICTS = {
