@@ -11,6 +11,10 @@ WORKERS ?= 2
 # Test workers share the cores. Threads of a small matrix's factorisation that spin for each other would cost them tenfold.
 test coverage deep: export OPENBLAS_NUM_THREADS = 1
 test coverage deep: export XLA_FLAGS = --xla_cpu_multi_thread_eigen=false
+# What one worker has compiled the other need not, nor the next run.
+test coverage deep: export JAX_COMPILATION_CACHE_DIR = $(CURDIR)/.pytest_cache/jax
+test coverage deep: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS = 0.2
+test coverage deep: export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES = -1
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

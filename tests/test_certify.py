@@ -146,6 +146,7 @@ def many_starts():
     return run
 
 
+@pytest.mark.deep
 @given(seed=st.integers(0, 10_000), share=st.floats(0.5, 0.999))
 def test_where_our_bound_claims_uniqueness_all_starts_meet(many_starts, seed, share):
     # Rewards on joint actions, scaled so that the claimed factor is `share`: T then contracts at least that fast, so

@@ -60,7 +60,9 @@ def test_a_strictly_dominant_action_is_played_in_the_limit():
     assert all(p[0, 1] > 1 - 1e-12 for p in found.policy.values())
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize(
+    "rule", ["expected", *(pytest.param(r, marks=pytest.mark.deep) for r in RULES if r != "expected")]
+)
 @few
 @given(seed=seeds)
 def test_two_strangers_in_one_game_are_two_single_agent_solves(rule, seed):

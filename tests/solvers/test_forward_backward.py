@@ -309,6 +309,7 @@ def test_our_constant_bounds_what_a_round_leaves(rule, final):
     assert 0 < worst <= c
 
 
+@pytest.mark.deep
 def test_the_spectral_radius_is_that_of_the_dense_jacobian():
     game = crowds.on_graph()
     solution = solved(game, horizon=3)
