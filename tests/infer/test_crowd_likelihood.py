@@ -120,7 +120,7 @@ def test_members_who_are_alike_but_for_an_unknown_are_told_apart():
     game = qt.CrowdGame(
         cells=6,
         kinds=row_of_cells().kinds,
-        members=[qt.Member("x", "cart", start=2, rewards=None), qt.Member("y", "cart", start=2)],
+        members=[qt.Member("x", "cart", start=2), qt.Member("y", "cart", start=2)],
     )
     counts = [np.zeros((T, 6, 3)) for _ in range(2)]
     counts[0][:, 2] = [1.0, 5.0, 2.0]

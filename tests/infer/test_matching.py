@@ -94,8 +94,17 @@ def test_one_agent_alone_whose_moves_are_certain_it_is_maximum_likelihood(alone)
 
     best = minimize(surprise, found.flat + 0.1, method="BFGS", options={"gtol": 1e-4})
     np.testing.assert_allclose(found.flat, best.x, atol=1e-5)
-    # So are their standard errors, the sandwich and the inverse information, up to chance.
-    np.testing.assert_allclose(found.standard_error, np.sqrt(np.diag(best.hess_inv)), rtol=0.3)
+    # So are their standard errors, the sandwich and the inverse information, but for the chance in the former.
+    h, units = 1e-3, np.eye(2)
+    information = [
+        [
+            sum(a * b * surprise(best.x + h * (a * u + b * v)) for a in (1, -1) for b in (1, -1)) / (4 * h * h)
+            for v in units
+        ]
+        for u in units
+    ]
+    errors = np.sqrt(np.diag(np.linalg.inv(information)))
+    np.testing.assert_allclose(found.standard_error, errors, rtol=0.1)
 
 
 def test_the_duals_gradient_is_expected_less_observed():
@@ -116,14 +125,14 @@ def ascended(play, sign, steps):
     theta = np.zeros(2)
     for _ in range(steps):
         found = expected(features, solved(features.game_with(game, theta)), DECISIONS)
-        theta = qt.infer.advance(theta, observed, found, sign * 8.0, 5.0, features.counts)
+        theta = qt.infer.advance(theta, observed, found, sign * 3.0, 5.0, features.counts)
     return theta
 
 
 def test_the_printed_sign_runs_into_the_ball_and_ours_recovers_the_truth():
-    np.testing.assert_allclose(np.abs(ascended("expected", -1, steps=30)), 5.0, rtol=1e-6)
-    np.testing.assert_allclose(ascended("expected", +1, steps=100), TRUTH, atol=1e-3)
-    np.testing.assert_allclose(ascended("entropy", +1, steps=60), TRUTH, atol=1e-3)
+    np.testing.assert_allclose(np.abs(ascended("expected", -1, steps=25)), 5.0, rtol=1e-6)
+    np.testing.assert_allclose(ascended("expected", +1, steps=16), TRUTH, atol=1e-4)
+    np.testing.assert_allclose(ascended("entropy", +1, steps=16), TRUTH, atol=1e-4)
 
 
 def test_any_optimizer_of_optax_finds_the_same(alone):
@@ -167,7 +176,7 @@ def test_features_are_averaged_over_the_lengths_that_were_seen(alone):
     np.testing.assert_allclose(occasions.mean, told / lengths.sum(), atol=1e-12)
 
 
-@pytest.mark.parametrize("terms", [{"horizon": 4}, {"discount": 0.8}])
+@pytest.mark.parametrize("terms", [{"horizon": 3}, {"discount": 0.8}])
 def test_rewards_of_two_agents_are_recovered_and_errors_say_how_well(terms):
     game = qt.games.pursuit.two_players()
     wants = qt.infer.features
@@ -178,7 +187,7 @@ def test_rewards_of_two_agents_are_recovered_and_errors_say_how_well(terms):
     played = qt.solve(features.game_with(game, truth), beta=1.0, **terms)
     off = []
     for episodes in (80, 5120):
-        data = qt.simulate(game, played, episodes=episodes, seed=2, steps=None if "horizon" in terms else 4)
+        data = qt.simulate(game, played, episodes=episodes, seed=2, steps=None if "horizon" in terms else 3)
         found = qt.infer.match(game, features, data, play="expected", **terms)
         assert found.converged
         assert (np.abs(found.flat - truth) < 4 * found.standard_error).all()

@@ -51,7 +51,7 @@ class Crowd:
 
     model: CrowdModel
     movers: tuple[Mover, ...]
-    counts: tuple[Float[Array, "b A T g N"], ...]
+    counts: tuple[Float[Array, "..."], ...]
     rule: ValueRule = field(metadata={"static": True})
     horizon: int = field(metadata={"static": True})
 
@@ -68,7 +68,7 @@ class Crowd:
             )
         return replace(self.model, movers=tuple(changed))
 
-    def log_policies(self, point: Any, p: Float[Array, " P"]) -> tuple[Float[Array, "b A T g N"], ...]:
+    def log_policies(self, point: Any, p: Float[Array, " P"]) -> tuple[Float[Array, "..."], ...]:
         """Log pi, [blocks, A, T, g, N] per movers, differentiable in p at the solution `point` (occupancies)."""
         logits = implicit.crowd(self.at(p), self.rule, self.horizon, point)
         return tuple(jnp.moveaxis(_log_softmax(z), 2, 1) for z in logits)

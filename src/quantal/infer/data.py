@@ -182,10 +182,10 @@ def _check_play(game: MarkovGame, data: Trajectories, played: np.ndarray, what: 
                 f"{agent} {labels[a]!r}"
                 for agent, labels, a in zip(game.agents, game.actions, actions[row], strict=True)
             )
+            here, there = (game.state_name(tuple(map(int, x[row]))) for x in (states, after))
             raise ParameterError(
-                f"{what}: episode {episode[row]}, time {time[row]}: the state is {game.state_name(states[row])}, the "
-                f"actions are {chosen}: expected a successor that has a probability above 0: got "
-                f"{game.state_name(after[row])}"
+                f"{what}: episode {episode[row]}, time {time[row]}: the state is {here}, the actions are {chosen}: "
+                f"expected a successor that has a probability above 0: got {there}"
             )
 
 

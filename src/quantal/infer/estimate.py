@@ -33,6 +33,8 @@ ACCEPTED = 1e-6
 """The same, at which it is still called converged: at payoffs of thousands rounding leaves no less."""
 UNIDENTIFIED = 1e-10
 """Share of the largest information, each parameter measured in its own units, that counts as none."""
+RUNAWAY = 1e-2
+"""A next step longer than this share of a parameter is no convergence."""
 PART = 0.1
 """From this share on a parameter is part of an unidentified combination."""
 DISTINCT = 1e-6
@@ -388,14 +390,16 @@ def _judged(
         information = sign * likelihood.hessian(p, criterion) + np.diag(penalty)
     except Unsolvable:
         information = np.full((p.size, p.size), np.nan)
-    covariance, lacking = inverted(information, likelihood.names, np.where(p == 0, 1.0, np.abs(p)))
+    there = likelihood.assess(p, criterion)
+    expected = np.asarray(there.curvature) + np.diag(penalty)
+    covariance, lacking = inverted(information, expected, likelihood.names, np.where(p == 0, 1.0, np.abs(p)))
     warnings += lacking
     distance = None
     if criterion != "likelihood":
         finite = np.where(np.isfinite(covariance), covariance, 0.0)
         spread = finite @ likelihood.scatter(p, criterion) @ finite
         covariance = np.where(np.isfinite(covariance), spread, covariance)
-        distance = float(likelihood.assess(p, criterion).value)
+        distance = float(there.value)
     for parameter, x in zip(parameters, p, strict=True):
         if parameter.positive and x < EDGE:
             warnings.append(
@@ -406,7 +410,8 @@ def _judged(
         warnings.append(f"the equilibrium at the estimate: {bad.status}")
     if size <= ACCEPTED:
         status = EstimateStatus.CONVERGED
-        if criterion == "likelihood" and _runs_off(parameters, p, covariance):
+        slope = np.asarray(there.gradient) - penalty * p
+        if criterion == "likelihood" and _runs_off(slope, p, covariance):
             status = EstimateStatus.UNBOUNDED
     elif unsolved:
         status = EstimateStatus.UNSOLVED
@@ -431,22 +436,30 @@ def _judged(
     )
 
 
-def _runs_off(parameters: Sequence[Any], p: np.ndarray, covariance: np.ndarray) -> bool:
-    """Whether the gradient vanished only because parameters had run so far that nothing depends on them any more."""
-    errors = np.sqrt(np.diagonal(covariance))
-    far = np.array([abs(x) > 1e3 * max(1.0, abs(q.start)) for q, x in zip(parameters, p, strict=True)])
-    return bool((far & (errors > 0.5 * np.abs(p))).any())
+def _runs_off(slope: np.ndarray, p: np.ndarray, covariance: np.ndarray) -> bool:
+    """Whether the gradient vanished only because nothing depends on the parameters any more, so far have they run.
+
+    Where the likelihood approaches its supremum exponentially, Newton's next step stays as long as the last.
+    """
+    step = np.where(np.isfinite(covariance), covariance, 0.0) @ slope
+    return bool((np.abs(step) > RUNAWAY * np.maximum(1.0, np.abs(p))).any())
 
 
 def inverted(
-    information: Float[np.ndarray, "P P"], names: Sequence[str], units: Float[np.ndarray, " P"]
+    information: Float[np.ndarray, "P P"],
+    expected: Float[np.ndarray, "P P"],
+    names: Sequence[str],
+    units: Float[np.ndarray, " P"],
 ) -> tuple[Float[np.ndarray, "P P"], list[str]]:
     """The inverse of an information matrix, and a warning for each combination on which there is none.
 
     Parameters
     ----------
     information
-        Observed information.
+        Observed information, which is inverted.
+    expected
+        Expected information, whose rank tells what is identified: it has no negative part and no rounding of
+        differences in it.
     names, units
         Of the parameters; a unit is what a change of a parameter is measured by.
 
@@ -455,36 +468,42 @@ def inverted(
     tuple
         The covariance, with infinite variances (and covariances of 0) of parameters that are not identified; warnings.
     """
-    if not np.isfinite(information).all():
-        size = len(names)
+    size = len(names)
+    if not (np.isfinite(information).all() and np.isfinite(expected).all()):
         return np.diag(np.full(size, np.inf)), ["the observed information is not finite: no standard errors"]
-    diagonal = np.abs(np.diagonal(information))
-    own = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    scaled = information / np.outer(own, own)
-    roots, vectors = np.linalg.eigh(0.5 * (scaled + scaled.T))
+    diagonal = np.maximum(np.diagonal(expected), 0.0)
     # A parameter on which nothing depends has no scale of its own: the others' says what counts as none.
     seen = diagonal * units**2
     dead = seen <= UNIDENTIFIED * max(float(seen.max(initial=0.0)), 1e-300)
-    none = roots <= UNIDENTIFIED * len(names)
+    own = np.sqrt(np.where(dead, 1.0, diagonal))
+    matrix = np.where(np.logical_or.outer(dead, dead), 0.0, expected / np.outer(own, own))
+    roots, vectors = np.linalg.eigh(matrix)
+    none = roots <= UNIDENTIFIED * size
     warnings = [f"not identified: nothing that was observed depends on {names[k]!r}" for k in np.flatnonzero(dead)]
     lost = dead.copy()
-    for root, vector in zip(roots[none], vectors.T[none], strict=True):
-        direction = vector / own
-        direction = direction / units
+    for vector in vectors.T[none]:
+        direction = np.where(dead, 0.0, vector) / own / units
+        if np.abs(direction).max(initial=0.0) * float((own * units).max()) < PART:
+            continue  # one of those that are named already
         direction = direction / np.abs(direction).max()
         part = np.abs(direction) > PART
-        if dead[part].all() and part.any():
-            continue
         lost |= part
         what = " ".join(f"{units[k] * direction[k]:+.3g} {names[k]}" for k in np.flatnonzero(part))
-        reason = "nothing that was observed depends on" if root > -1e-6 else "the likelihood has no maximum along"
-        warnings.append(f"not identified: {reason} the combination {what}")
-    kept = ~none
-    inverse = (vectors[:, kept] / roots[kept]) @ vectors[:, kept].T / np.outer(own, own)
-    inverse[lost] = 0.0
-    inverse[:, lost] = 0.0
-    inverse[lost, lost] = np.inf
-    return inverse, warnings
+        warnings.append(f"not identified: nothing that was observed depends on the combination {what}")
+    basis = vectors[:, ~none] / own[:, None]
+    inner = basis.T @ information @ basis
+    bends, turned = np.linalg.eigh(0.5 * (inner + inner.T))
+    covariance = np.zeros((size, size))
+    if bends.size and bends.min() > 0:
+        spread = basis @ turned
+        covariance = (spread / bends) @ spread.T
+    elif bends.size:
+        warnings.append("the criterion still bends the wrong way here: not at an optimum, so no standard errors")
+        lost[:] = True
+    covariance[lost] = 0.0
+    covariance[:, lost] = 0.0
+    covariance[lost, lost] = np.inf
+    return covariance, warnings
 
 
 # ---------------------------------------------------------------------- profiles

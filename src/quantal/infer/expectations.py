@@ -9,6 +9,8 @@ F~ in Algorithm 4 is a sum over a history and F-bar an expectation; only so are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,27 +46,20 @@ class Seen:
     starts
         How many episodes of each length began where, (lengths, *states); of a crowd, which always starts as its game
         says, (lengths,).
+    places
+        Of every episode, its length's number and its first state, (episodes, 1 + axes); of a crowd without the state.
     """
 
     totals: Float[np.ndarray, "episodes K"]
     decisions: Int[np.ndarray, " episodes"]
     lengths: Int[np.ndarray, " n"]
     starts: Float[np.ndarray, "n *states"]
+    places: Int[np.ndarray, "episodes _"]
 
     @property
     def mean(self) -> Float[np.ndarray, " K"]:
         """Per-step average."""
         return self.totals.sum(axis=0) / self.decisions.sum()
-
-    @property
-    def covariance(self) -> Float[np.ndarray, "K K"]:
-        """Of `mean`, episodes being independent; NaN for one episode."""
-        episodes = len(self.decisions)
-        if episodes < 2:
-            return np.full((self.totals.shape[1],) * 2, np.nan)
-        # A ratio of sums: what is left of each episode's features after its length's share.
-        left = self.totals - self.decisions[:, None] * self.mean
-        return left.T @ left / self.decisions.sum() ** 2 * episodes / (episodes - 1)
 
 
 def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -> Seen:
@@ -110,7 +105,8 @@ def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -
     else:
         starts = np.zeros((lengths.size, *game.state_shape))
         np.add.at(starts, (group, *states[some, 0].T), 1.0)
-    return Seen(totals[some], decisions[some], lengths, starts)
+    first = states[some, 0][:, :0] if isinstance(game, CrowdGame) else states[some, 0]
+    return Seen(totals[some], decisions[some], lengths, starts, np.concatenate([group[:, None], first], axis=1))
 
 
 def numbered(game: MarkovGame | CrowdGame, data: Trajectories) -> tuple[np.ndarray, np.ndarray]:
@@ -137,6 +133,34 @@ def _translated(given: tuple[str, ...], known: tuple[str, ...], what: str) -> np
         if label not in number:
             raise ParameterError(f"data: no {what} {label!r}: expected one of {', '.join(known[:20])}")
     return np.array([*(number[label] for label in given), -1])
+
+
+@double_precision
+def covariance(features: Features, played: Played | CrowdSolution, occasions: Seen) -> Float[np.ndarray, "K K"]:
+    """Of `Seen.mean`, episodes being independent; NaN for one episode.
+
+    Where episodes began, and how long they were, is given: only what play makes of it is chance.
+    """
+    episodes, number = occasions.totals.shape
+    if episodes < 2:
+        return np.full((number, number), np.nan)
+    if isinstance(played, CrowdSolution):
+        each = [
+            _of_crowd(features, played, occasions.lengths[k : k + 1], np.ones(1)) * length
+            for k, length in enumerate(occasions.lengths)
+        ]
+        usual = np.stack(each)[occasions.places[:, 0]]
+    else:
+        model, arrays, policies, clock = _laid(features, played, int(occasions.lengths.max()))
+        starts = jax.device_put(occasions.starts.reshape(len(occasions.lengths), *model.state_shape))
+        stationary = played.parameters.horizon is None
+        # Totals are linear in where episodes begin: their slopes are what each start leads to.
+        slopes = np.asarray(
+            _slopes(model, arrays, policies, starts, jax.device_put(occasions.lengths), clock, stationary)
+        )
+        usual = slopes.reshape(number, *occasions.starts.shape)[:, *occasions.places.T].T
+    left = occasions.totals - usual
+    return left.T @ left / occasions.decisions.sum() ** 2 * episodes / (episodes - 1)
 
 
 @double_precision
@@ -169,22 +193,27 @@ def expected(features: Features, played: Played | CrowdSolution, occasions: Seen
         )
     if isinstance(played, CrowdSolution):
         return _of_crowd(features, played, lengths, counts)
+    model, arrays, policies, clock = _laid(features, played, int(lengths.max()))
+    starts = jax.device_put(counts.reshape(len(lengths), *model.state_shape))
+    totals = _pushed(model, arrays, policies, starts, jax.device_put(lengths), clock, horizon is None)
+    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
+    return np.asarray(totals) / decisions
+
+
+def _laid(features: Features, played: Played, steps: int):
+    """Model, features, policies [T, A_i, *states] (stationary: [A_i, *states]), and a zero per step."""
     game = played.game
     model = model_of(game)
-    steps = int(lengths.max())
     policies = tuple(
         jax.device_put(
             from_public(pi, model.state_shape)
-            if horizon is None
+            if played.parameters.horizon is None
             else np.stack([from_public(pi[t], model.state_shape) for t in range(steps)])
         )
         for pi in (played.policy[i] for i in range(game.number_of_agents))
     )
     _, arrays = features.laid(game)
-    starts = jax.device_put(counts.reshape(len(lengths), *model.state_shape))
-    totals = _pushed(model, arrays, policies, starts, jax.device_put(lengths), np.zeros(steps), horizon is None)
-    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
-    return np.asarray(totals) / decisions
+    return model, arrays, policies, np.zeros(steps)
 
 
 def _pushed_plainly(
@@ -198,7 +227,7 @@ def _pushed_plainly(
 ) -> Float[Array, " K"]:
     """Sum over steps and episodes of expected features."""
 
-    def step(carry: tuple[Array, Array], now: tuple[Array, tuple[Array, ...]] | tuple[Array]):
+    def step(carry: tuple[Array, Array], now: Any):
         masses, time = carry
         pi = policies if stationary else now[1]
         going = (time < lengths).reshape(-1, *(1,) * (masses.ndim - 1))
@@ -215,6 +244,20 @@ def _pushed_plainly(
 
 
 _pushed = quick_jit(_pushed_plainly, static_argnames="stationary")
+
+
+@partial(jax.jit, static_argnames="stationary")
+def _slopes(
+    model: Model,
+    arrays: tuple[Array, ...],
+    policies: tuple[Array, ...],
+    starts: Float[Array, "n *s"],
+    lengths: Int[Array, " n"],
+    clock: Float[Array, " T"],
+    stationary: bool,
+) -> Float[Array, "K n *s"]:
+    """D totals / d starts."""
+    return jax.jacrev(lambda s: _pushed_plainly(model, arrays, policies, s, lengths, clock, stationary))(starts)
 
 
 def _of_crowd(

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,6 @@ from quantal.game import MarkovGame
 from quantal.layout import actions_first
 
 Game = MarkovGame | CrowdGame
-G = TypeVar("G", MarkovGame, CrowdGame)
 Agent = str | int
 Theta = float | np.ndarray | Sequence[Any] | Mapping[str, Any]
 """Weights: one vector over all agents' features in order, one vector per agent, or some agents' by name."""
@@ -203,7 +202,16 @@ class Features:
             for base, part, array in zip(self.known, parts, self.arrays, strict=True)
         )
 
-    def game_with(self, game: G, theta: Theta) -> G:
+    @overload
+    def game_with(self, game: MarkovGame, theta: Theta) -> MarkovGame: ...
+
+    @overload
+    def game_with(self, game: CrowdGame, theta: Theta) -> CrowdGame: ...
+
+    @overload
+    def game_with(self, game: Game, theta: Theta) -> Game: ...
+
+    def game_with(self, game: Game, theta: Theta) -> Game:
         """Make the game in which agents care this much: everything else is as in `game`."""
         rewards = self.rewards(theta)
         if isinstance(game, CrowdGame):
@@ -428,7 +436,7 @@ def of_map(
     if goal_at is not None:
         found += [goal(game, agent, goal_at), distance(game, agent, cell=goal_at)]
     found.append(waiting(game, agent))
-    open_to = {label for label, free in zip(own.labels, own.legal.any(axis=1), strict=True) if free}
+    open_to = {label for label, free in zip(own.labels, np.atleast_1d(own.legal.any(axis=1)), strict=True) if free}
     for kind, cells in (ground or {}).items():
         mine = [label for label in cells if label in open_to]
         if 0 < len(mine) < len(open_to):

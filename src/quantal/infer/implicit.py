@@ -14,7 +14,7 @@ is here is F, and the linear solves:
   stage and forward in time;
 * MGE-I (`stationary`): F = v - Phi(v), Phi the same stage with its values carried over: M S unknowns, as one dense
   system where that is small, by GMRES on Jacobian-vector products (or their transposes) where it is not;
-* MGE-FB (`crowd`): F = O - T(O), T one pass backward and one forward (`quantal.passes`), by GMRES.
+* MGE-FB (`crowd`): F = O - T(O), T one pass backward and one forward (`quantal.crowds.passes`), by GMRES.
 
 All is in engine layout, to be called inside jit and `double_precision`. The results are logits: log-probabilities
 stay exact where probabilities underflow. The greedy rule has a derivative wherever one action alone is best.
@@ -31,8 +31,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from quantal import logit, stage
-from quantal.crowds import passes
 from quantal.bellman import joint_payoffs
+from quantal.crowds import passes
 from quantal.crowds.layout import Block, CrowdModel, Movers
 from quantal.crowds.passes import Choice
 from quantal.layout import Model
@@ -209,7 +209,7 @@ def krylov(linear: Linear, right: Any) -> Any:
 
 def crowd(
     model: CrowdModel, rule: ValueRule, horizon: int, state: forward_backward.State
-) -> tuple[Float[Array, "_ T A _ N"], ...]:
+) -> tuple[Float[Array, "..."], ...]:
     """MGE-FB: logits beta Q of everyone at every decision, minus infinity where a kind may not do so.
 
     Parameters

@@ -30,7 +30,7 @@ from quantal.crowds.game import CrowdGame
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
-from quantal.infer.expectations import Seen, expected, seen
+from quantal.infer.expectations import Seen, covariance, expected, seen
 from quantal.infer.features import Features, Theta
 from quantal.precision import double_precision
 from quantal.request import whole
@@ -156,6 +156,7 @@ def advance(
     return project(theta + rate * (observed - expected), bound, counts)
 
 
+@double_precision
 def project(theta: Float[np.ndarray, " K"], bound: float, counts: Sequence[int]) -> Float[np.ndarray, " K"]:
     """The nearest weights with ||theta_i|| <= bound for every agent; `counts` says how many each has."""
     if np.isinf(bound):
@@ -294,8 +295,9 @@ def match(
         trace.append(float(np.abs(gap).max()))
         if progress is not None:
             progress(min(1.0, np.log(first / max(trace[-1], tol)) / np.log(first / tol)))
-    final = search.slopes(now, gap)
-    errors, lost = _errors(final, occasions, features)
+    solution = search.solution(now)
+    spread = covariance(features, solution, occasions) if isinstance(occasions, Seen) else None
+    errors, lost = _errors(search.slopes(now, gap), spread, features)
     if lost:
         warnings.warn(
             f"not identified by these features' averages: {', '.join(lost)}. Changing them together hardly changes "
@@ -311,7 +313,7 @@ def match(
         standard_error=errors,
         unidentified=lost,
         at_bound=tuple(a for a, norm in zip(features.agents, norms, strict=True) if norm >= bound * (1 - 1e-9)),
-        solution=search.solution(now),
+        solution=solution,
         converged=search.left(now, gap) <= tol,
         steps=search.solves,
         trace=np.array(trace),
@@ -375,7 +377,7 @@ def _preconditioned(slopes: np.ndarray, gap: np.ndarray) -> np.ndarray:
     return np.linalg.lstsq(slopes, gap, rcond=RANK)[0]
 
 
-def _errors(slopes: np.ndarray, occasions: Seen | int, features: Features) -> tuple[np.ndarray, tuple[str, ...]]:
+def _errors(slopes: np.ndarray, spread: np.ndarray | None, features: Features) -> tuple[np.ndarray, tuple[str, ...]]:
     """Standard errors, and labels of what is not identified."""
     _, sizes, rows = np.linalg.svd(slopes)
     # Differences know slopes to about this.
@@ -383,8 +385,8 @@ def _errors(slopes: np.ndarray, occasions: Seen | int, features: Features) -> tu
     lost = tuple(
         label for k, label in enumerate(features.labels) if blind.size and float(np.abs(blind[:, k]).max()) > 1e-3
     )
-    if isinstance(occasions, int) or len(occasions.decisions) < 2:
+    if spread is None or np.isnan(spread).any():
         return np.full(features.number, np.nan), lost
     inverse = np.linalg.pinv(slopes, rcond=1e-6)
-    errors = np.sqrt(np.diag(inverse @ occasions.covariance @ inverse.T))
+    errors = np.sqrt(np.diag(inverse @ spread @ inverse.T))
     return np.array([np.nan if label in lost else e for label, e in zip(features.labels, errors, strict=True)]), lost

@@ -157,7 +157,7 @@ class Online:
             starts = np.zeros((lengths.size, *self._game.state_shape))
             for g, where in zip(group, self._starts, strict=True):
                 starts[(g, *where)] += 1
-        return Seen(np.stack(self._totals), decisions, lengths, starts)
+        return Seen(np.stack(self._totals), decisions, lengths, starts, group[:, None])
 
     def _features_at(self, where: tuple[int, ...], chosen: tuple[int, ...]) -> Float[np.ndarray, " K"]:
         found: list[float] = []
