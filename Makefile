@@ -58,7 +58,7 @@ bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
 docs: setup ## Build the documentation's site into out/site
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: setup ## Check style, types and import layers
 	$(BIN)/ruff check
