@@ -32,7 +32,7 @@ Solution.save = save  # type: ignore[attr-defined]
 Solution.to_xarray = to_xarray  # type: ignore[attr-defined]
 
 
-def _shown_by(name: str):  # noqa: ANN202
+def _shown_by(name: str):
     def _repr_html_(self: object) -> str:
         from quantal.pages import notebooks  # only notebooks ask for it
 

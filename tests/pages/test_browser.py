@@ -1,4 +1,4 @@
-"""The crowd's page in a real Chromium: it loads from disk without a word on the console, and shows the solution's numbers.
+"""The crowd's page in a real Chromium: loaded from disk without a word on the console, it shows the solution's numbers.
 
 Without a browser these tests are skipped.
 """
@@ -11,6 +11,7 @@ from tests.pages.conftest import PHONE, WIDE
 
 import quantal as qt
 from quantal.pages import crowds as page
+
 
 @pytest.fixture(scope="module")
 def junction():

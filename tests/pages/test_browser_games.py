@@ -168,7 +168,7 @@ def test_values_colour_the_map(show_file, grid):
     solution, file = grid
     opened = show_file(file)
     opened.locator("#shade").select_option("0")
-    shown = [float(text) for text in opened.locator(".worth text").all_inner_texts()]
+    shown = [float(text) for text in opened.locator(".worth text").all_text_contents()]
     np.testing.assert_allclose(shown, solution.value[0][0][:, 8], atol=5.1e-3)
     opacity = [float(cell.get_attribute("fill-opacity")) for cell in opened.locator(".shade").all()]
     assert np.argmax(opacity) == np.argmax(solution.value[0][0][:, 8])
