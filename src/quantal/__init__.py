@@ -33,7 +33,7 @@ for _record in (Solution, CrowdSolution):
     _record.to_xarray = to_xarray  # type: ignore[attr-defined]
 
 
-def _shown_by(name: str):  # noqa: ANN202
+def _shown_by(name: str):
     def _repr_html_(self: object) -> str:
         from quantal.pages import notebooks  # only notebooks ask for it
 

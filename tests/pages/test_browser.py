@@ -1,25 +1,16 @@
-"""Pages in a real Chromium: they load from disk without a word on the console, and show the solution's numbers.
+"""The crowd's page in a real Chromium: loaded from disk without a word on the console, it shows the solution's numbers.
 
-QUANTAL_SCREENSHOTS names a directory for pictures of what was tested. Without a browser these tests are skipped.
+Without a browser these tests are skipped.
 """
 
 import json
-import os
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.pages.conftest import PHONE, WIDE
 
 import quantal as qt
 from quantal.pages import crowds as page
-
-playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no browser tests: no Chromium on the path (Debian: apt install chromium)"
-)
-WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
@@ -36,36 +27,10 @@ def file(junction, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield running
-        running.close()
-
-
 @pytest.fixture
-def show(browser, file):
-    """Open the page; at the end, nothing may have been said on the console, and nothing asked of any network."""
-    contexts, said, asked = [], [], []
-
-    def open_page(viewport=WIDE, **settings):
-        context = browser.new_context(viewport=viewport, reduced_motion="reduce", accept_downloads=True, **settings)
-        contexts.append(context)
-        opened = context.new_page()
-        opened.on("console", lambda message: said.append(message.text))
-        opened.on("pageerror", lambda error: said.append(str(error)))
-        opened.on("request", lambda request: asked.append(request.url))
-        opened.goto(file.as_uri())
-        opened.wait_for_selector("html[data-ready]", timeout=20_000)
-        return opened
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("blob:", "data:"))] == [file.as_uri()] * len(contexts)
+def show(show_file, file):
+    """Open the page."""
+    return lambda *how, **settings: show_file(file, *how, **settings)
 
 
 def picture(opened):
@@ -94,12 +59,6 @@ def row(opened, agent):
 
 def number(text):
     return 0.0 if text in ("–", "0") else float(text)
-
-
-def keep_screenshot(opened, name):
-    if folder := os.environ.get("QUANTAL_SCREENSHOTS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        opened.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_the_slider_moves_the_picture(show):
@@ -189,7 +148,7 @@ def test_the_numbers_can_be_taken_away(show, junction, tmp_path):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_it_fits_and_can_be_read(show, junction, theme, viewport):
+def test_it_fits_and_can_be_read(show, junction, theme, viewport, contrast, keep_screenshot):
     opened = show(viewport, color_scheme=theme)
     to_step(opened, 4)
     point_at(opened, junction[0], "r2c2")
@@ -198,20 +157,3 @@ def test_it_fits_and_can_be_read(show, junction, theme, viewport):
     for selector in ("h1", ".dim", "#numbers td", "dd"):
         assert contrast(opened, selector) >= 4.5, selector
     keep_screenshot(opened, f"junction-{theme}-{viewport['width']}")
-
-
-def contrast(opened, selector):
-    """Contrast ratio of WCAG 2 between an element's letters and the page."""
-    shades = opened.evaluate(
-        """selector => [getComputedStyle(document.querySelector(selector)).color,
-                        getComputedStyle(document.documentElement).backgroundColor]""",
-        selector,
-    )
-    light, dark = sorted(map(_luminance, shades), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour):
-    shares = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
-    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])

@@ -12,15 +12,15 @@ from scipy.interpolate import Akima1DInterpolator
 
 from quantal.errors import ParameterError
 from quantal.figures.policies import legal_actions
-from quantal.figures.style import COLOURS, DASHES, INK, label_ends, new_figure, style
+from quantal.figures.style import COLOURS, DASHES, INK, head, label_ends, panels, style
 from quantal.path import Path
 from quantal.solution import PerAgent
 
 # ---------------------------------------------------------------------- branches
 
 
-def branch(path: Path, state: tuple[int, ...]) -> Figure:
-    """Policies at a state along the branch, one panel per agent; folds are ringed.
+def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure:
+    """Policies at a state along the branch, one panel per agent; folds are ringed; in `ax`, or a new figure.
 
     A stationary branch is drawn through its folds, as the curve that it is; over a horizon there is one point per beta.
     """
@@ -29,19 +29,18 @@ def branch(path: Path, state: tuple[int, ...]) -> Figure:
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure = new_figure(min(3.3 * len(agents) + 0.4, 10.0), 2.9)
-        panels = figure.subplots(1, len(agents), sharey=True, squeeze=False)[0]
-        for axes, i in zip(panels, agents, strict=True):
+        figure, each = panels(ax, len(agents), min(3.3 * len(agents) + 0.4, 10.0), 2.9, sharey=True)
+        for axes, i in zip(each, agents, strict=True):
             draw_branch(axes, path, i, state)
             axes.set_title(game.agents[i])
         top = max(float(_curve(path, i, state)[1].max()) for i in agents)
-        _probability_axis(panels[0], 1.0 if top > 0.6 else 0.6)
-        for axes, i in zip(panels, agents, strict=True):
+        _probability_axis(each[0], 1.0 if top > 0.6 else 0.6)
+        for axes, i in zip(each, agents, strict=True):
             _name_curves(axes, path, i, state)
-        panels[0].set_ylabel("probability")
+        each[0].set_ylabel("probability")
         where = f", at {game.state_name(state)}" if game.number_of_states > 1 else ""
         when = ", first decision" if path[0].horizon is not None else ""
-        figure.suptitle(f"{game.name or 'branch'}{where}{when}", fontsize=9)
+        head(figure, ax, f"{game.name or 'branch'}{where}{when}")
     return figure
 
 

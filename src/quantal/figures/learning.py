@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from quantal.baselines.comparison import Contest
 from quantal.experiments.learning import LearnersTable
-from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, new_figure, style
+from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, panels, style
 
 # ---------------------------------------------------------------------- learners
 
 
-def learners(record: LearnersTable) -> Figure:
-    """Outcomes of every seed in game II, and NSCP's hunts, beside the paper's."""
+def learners(record: LearnersTable, ax: Axes | None = None) -> Figure:
+    """Outcomes of every seed in game II, and NSCP's hunts, beside the paper's; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.9)
-        left, right = figure.subplots(1, 2)
+        figure, (left, right) = panels(ax, 2, 7.2, 2.9)
         names = [method for method, game in record.outcomes if game == "II"]
         for height, method in enumerate(names):
             played = record.outcomes[method, "II"]
@@ -45,13 +45,12 @@ def learners(record: LearnersTable) -> Figure:
     return figure
 
 
-def contest(record: Contest) -> Figure:
-    """Learning curves of every method, and its scores with 95% intervals."""
+def contest(record: Contest, ax: Axes | None = None) -> Figure:
+    """Learning curves of every method, and its scores with 95% intervals; in `ax`, or a new figure."""
     with style():
         agents = record.game.agents
         height = 1.4 + 0.32 * len(record.contestants) + 0.6
-        figure = new_figure(7.2, max(2.9, height))
-        left, right = figure.subplots(1, 2)
+        figure, (left, right) = panels(ax, 2, 7.2, max(2.9, height))
         for k, row in enumerate(record.contestants):
             colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
             curves = np.stack([run.curve.sum(axis=1) for run in row.runs if len(run.curve) == len(row.runs[0].curve)])

@@ -12,28 +12,28 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
-from quantal.figures.style import COLOURS, MARGIN, new_figure, style
+from quantal.figures.style import COLOURS, MARGIN, canvas, head, panels, style
 from quantal.game import MarkovGame
 from quantal.solution import Solution
 
 # ---------------------------------------------------------------------- policies
 
 
-def policy(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
-    """Everyone's policy at a state: on the map where the game has one, as bars elsewhere."""
+def policy(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
+    """Everyone's policy at a state: on the map where the game has one, as bars elsewhere; in `ax`, or a new figure."""
     game = solution.game
     if len(game.coordinates) == game.number_of_agents == len(game.state_shape):
-        return policy_map(solution, state, time)
-    return policy_bars(solution, state, time)
+        return policy_map(solution, state, time, ax)
+    return policy_bars(solution, state, time, ax)
 
 
-def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
-    """Everyone's policy at a state as bars, one panel per agent."""
+def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
+    """Everyone's policy at a state as bars, one panel per agent; in `ax`, or a new figure."""
     game = solution.game
     with style():
-        figure = new_figure(min(2.4 * game.number_of_agents + 0.5, 10.0), 2.6)
-        panels = figure.subplots(1, game.number_of_agents, sharey=True, squeeze=False)[0]
-        for i, axes in enumerate(panels):
+        width = min(2.4 * game.number_of_agents + 0.5, 10.0)
+        figure, each = panels(ax, game.number_of_agents, width, 2.6, sharey=True)
+        for i, axes in enumerate(each):
             play = _play(solution, i, state, time)
             legal = legal_actions(game, i, state)
             names = [game.actions[i][a] for a in legal]
@@ -42,15 +42,17 @@ def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fi
             axes.set_xticks(range(len(legal)), names, rotation=90 if len(legal) > 6 else 0)
             axes.tick_params(axis="x", length=0)
             axes.set_title(game.agents[i])
-        panels[0].set_ylim(0, 1.05)
-        panels[0].set_ylabel("probability")
+        each[0].set_ylim(0, 1.05)
+        each[0].set_ylabel("probability")
         if game.number_of_states > 1:
-            figure.suptitle(_where(solution, state, time), fontsize=9)
+            head(figure, ax, _where(solution, state, time))
     return figure
 
 
-def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Figure:
+def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
     """Everyone's policy at a state on the map: arrows as wide as moves are probable, rings for staying.
+
+    In `ax`, or a new figure.
 
     Raises
     ------
@@ -64,10 +66,9 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0) -> Fig
         places = np.concatenate(game.coordinates)
         width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)
-        figure = new_figure(max(2.6, scale * width), scale * height + 0.4)
-        axes = figure.subplots()
+        figure, axes = canvas(ax, max(2.6, scale * width), scale * height + 0.4)
         draw_map(axes, solution, state, time)
-        figure.suptitle(_where(solution, state, time), fontsize=8.5)
+        head(figure, ax, _where(solution, state, time))
     return figure
 
 

@@ -69,6 +69,46 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def canvas(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
+    """Give axes to draw in, and their figure: the caller's, or those of a new one of this size, in inches."""
+    if ax is None:
+        figure = new_figure(width, height)
+        return figure, figure.subplots()
+    return _figure_of(ax), ax
+
+
+def panels(
+    ax: Axes | None, count: int, width: float, height: float, *, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Give axes side by side, and their figure: within the caller's axes, or in a new figure of this size."""
+    if ax is None:
+        figure = new_figure(width, height)
+        return figure, list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
+    ax.set_axis_off()
+    gap = 0.06 if sharey else 0.2
+    wide = (1 - gap * (count - 1)) / count
+    inside = [ax.inset_axes((k * (wide + gap), 0.0, wide, 1.0)) for k in range(count)]
+    for other in inside[1:] if sharey else ():
+        other.sharey(inside[0])
+        other.tick_params(labelleft=False)
+    return _figure_of(ax), inside
+
+
+def head(figure: Figure, ax: Axes | None, text: str) -> None:
+    """Write a heading over a figure of ours, or over the caller's axes (higher, where panels have titles)."""
+    if ax is None:
+        figure.suptitle(text, fontsize=9)
+    else:
+        ax.set_title(text, fontsize=9, loc="center", pad=16 if ax.child_axes else None)
+
+
+def _figure_of(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ParameterError("ax: expected axes of a figure: got axes that were removed from theirs. Make new ones")
+    return figure
+
+
 def check_format(path: str | os.PathLike[str]) -> FilePath:
     """Return the path of a picture that we can write.
 

@@ -137,8 +137,7 @@ def record(
     made: str = "",
     progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: see
-    `document.unpacked`."""
+    """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are `document.packed`."""
     game = solution.game
     where = _map(game, scene)
     found = _gather(solution, progress or (lambda share: None))

@@ -1,7 +1,7 @@
 """Pages of exact solutions: put agents where you want, see what everyone does there, and where that leads.
 
-A page holds policies and values at every joint state, and how the state moves, so that it can push mass forward from the
-state that is chosen,
+A page holds policies and values at every joint state, and how the state moves, so that it can push mass forward from
+the state that is chosen,
 
     O^{tau+1}(x') = sum_x O^tau(x) sum_a prod_i pi_i^tau(a_i | x) P(x' | x, a),
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from quantal.crowds.solution import CrowdSolution
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError, TooLargeError
 from quantal.figures.branches import points_of
@@ -41,7 +42,7 @@ ILLEGAL = -1.0
 
 
 def write(
-    solved: Solution | Path, path: str | os.PathLike[str], *, certificate: bool = True, made: str = ""
+    solved: Solution | Path | CrowdSolution, path: str | os.PathLike[str], *, certificate: bool = True, made: str = ""
 ) -> None:
     """Write the page of a solution, or of a path: see `page`.
 
@@ -55,7 +56,7 @@ def write(
     document.write(page(solved, certificate=certificate, made=made), path)
 
 
-def page(solved: Solution | Path, *, certificate: bool = True, made: str = "") -> str:
+def page(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> str:
     """Make the page of an exact solution, or of a path: self-contained HTML.
 
     Parameters
@@ -78,15 +79,13 @@ def page(solved: Solution | Path, *, certificate: bool = True, made: str = "") -
     return document.assemble("games", shown["title"], shown)
 
 
-def record(solved: Solution | Path, *, certificate: bool = True, made: str = "") -> dict[str, Any]:
+def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> dict[str, Any]:
     """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: `document.unpacked`."""
+    if isinstance(solved, CrowdSolution):
+        raise ParameterError("page: expected a solution of a Markov game: got one of a CrowdGame. Use pages.crowds")
     solutions = _ordered(solved)
     last = solutions[-1]
     game = last.game
-    if not isinstance(game, MarkovGame):
-        raise ParameterError(
-            f"page: expected a solution of a Markov game: got one of a {type(game).__name__}. Use pages.crowds"
-        )
     frames, step = _frames(solutions)
     ends = last.horizon is not None
     once = not ends and set(last.parameters.discount) == {0.0}
@@ -151,8 +150,8 @@ def _frames(solutions: list[Solution]) -> tuple[tuple[int, ...], int]:
         raise TooLargeError(
             f"page: {game.name or 'this game'} has {game.number_of_states:,} joint states"
             f"{f' at {len(solutions)} betas' if len(solutions) > 1 else ''}: {each:,} numbers for one step, and a page "
-            f"holds {MOST_NUMBERS:,}. Give fewer betas, draw single states with qt.figures.policy, or keep the solution "
-            "with save"
+            f"holds {MOST_NUMBERS:,}. Give fewer betas, draw single states with qt.figures.policy, or keep the "
+            "solution with save"
         )
     step = 1 if length <= room else -(-length // (room - 1))
     return tuple(range(0, max(1, length - 1), step)), step
@@ -248,8 +247,8 @@ def _ending(solution: Solution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "It is an equilibrium, to within its tolerance",
-                "words": "If everybody knew these probabilities and worked out again what each action is worth, no worth "
-                f"would change by more than {power(solution.residual)}, at any state"
+                "words": "If everybody knew these probabilities and worked out again what each action is worth, no "
+                f"worth would change by more than {power(solution.residual)}, at any state"
                 f"{' and step' if solution.horizon is not None else ''}.",
             }
         ]
@@ -271,8 +270,8 @@ def in_words(solution: Solution) -> list[dict[str, str]]:
     proving = next((bound for bound in proof.bounds if bound.holds), None)
     if solution.branch is Branch.UNIQUE or proving is not None:
         why = (
-            f"{proving.name}: {proving.quantity} is {power(proving.size)}, and up to {power(proving.constant)} there is "
-            "only one."
+            f"{proving.name}: {proving.quantity} is {power(proving.size)}, and up to {power(proving.constant)} there "
+            "is only one."
             if proving is not None
             else "Agents here interact too little for a second one, or against each other."
         )
@@ -282,8 +281,8 @@ def in_words(solution: Solution) -> list[dict[str, str]]:
             {
                 "sign": "✓",
                 "head": "It is the principal one",
-                "words": "Followed without a break from uniform play at β = 0, which is where everybody starts who knows "
-                "nothing. There may be others.",
+                "words": "Followed without a break from uniform play at β = 0, which is where everybody starts who "
+                "knows nothing. There may be others.",
             }
         )
     else:
@@ -309,8 +308,8 @@ def in_words(solution: Solution) -> list[dict[str, str]]:
             {
                 "sign": "!",
                 "head": "It is not stable when everyone answers at once",
-                "words": f"A small change of what actions are worth grows {radius:.3g}-fold with each round of answering "
-                "it (spectral radius): plain iteration would leave it.",
+                "words": f"A small change of what actions are worth grows {radius:.3g}-fold with each round of "
+                "answering it (spectral radius): plain iteration would leave it.",
             }
         )
     elif radius is not None:
@@ -327,8 +326,8 @@ def in_words(solution: Solution) -> list[dict[str, str]]:
         {
             "sign": "i",
             "head": "What exploring costs",
-            "words": f"Somebody who never explored, while all others do as here, would gain at most: {gains}. It is above "
-            "0 because agents explore.",
+            "words": f"Somebody who never explored, while all others do as here, would gain at most: {gains}. It is "
+            "above 0 because agents explore.",
         }
     )
     return said

@@ -49,7 +49,9 @@ def game_html(game: MarkovGame) -> str:
         ("states", " × ".join(map(str, game.state_shape)) + f" = {game.number_of_states:,}"),
         ("moves", "each agent by itself" if game.product else "jointly"),
     ]
-    rows = [(_text(a), _text(", ".join(own))) for a, own in list(zip(game.agents, game.actions, strict=True))[:MOST_ROWS]]
+    rows = [
+        (_text(a), _text(", ".join(own))) for a, own in list(zip(game.agents, game.actions, strict=True))[:MOST_ROWS]
+    ]
     drawing = f'<pre style="{_CELL};line-height:1.15">{html.escape(game.picture)}</pre>' if game.picture else ""
     return _record(game.name or "Markov game", facts, ("agent", "actions"), rows, drawing)
 
@@ -100,6 +102,6 @@ def _record(
     heads = "".join(f'<th style="{_CELL};opacity:.75">{_text(name)}</th>' for name in head)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{listed}</tbody></table>" if rows else ""
     return (
-        f'<div class="quantal" style="color:inherit"><strong>{_text(title)}</strong><table><tbody>{said}</tbody></table>'
-        f"{more}{table}</div>"
+        f'<div class="quantal" style="color:inherit"><strong>{_text(title)}</strong>'
+        f"<table><tbody>{said}</tbody></table>{more}{table}</div>"
     )

@@ -1,11 +1,12 @@
 """Maps of games: where cells, walls, barriers and goals are, read from coordinates, moves, and the game's picture.
 
-Cells that are named by row and column (``r0c2``, as `quantal.maps.Map` names them) are squares; others are nodes, joined
-where someone can go from one to the other. Without coordinates each state axis is a row of squares of its own.
+Cells that are named by row and column (``r0c2``, as `quantal.maps.Map` names them) are squares; others are nodes,
+joined where someone can go from one to the other. Without coordinates each state axis is a row of squares of its own.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from typing import Any
@@ -32,22 +33,22 @@ def outline(game: MarkovGame) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``width``, ``height`` in cells; ``cells`` (``labels``, ``x``, ``y``, ``marks``, ``lids``: whether a barrier closes
-        the upper edge); ``axes``: per state axis, the number of the cell of each of its states; ``edges``: pairs of
-        cells, and who moves along them where not everyone does; ``nodes``: whether cells are nodes rather than squares.
+        ``width``, ``height`` in cells; ``cells`` (``labels``, ``x``, ``y``, ``marks``, ``lids``: whether a barrier
+        closes the upper edge); ``axes``: per state axis, the number of the cell of each of its states; ``edges``: pairs
+        of cells, and who moves along them where not everyone does; ``nodes``: whether cells are nodes, not squares.
     """
     return _drawn(game) if mapped(game) else _rows(game)
 
 
 def _drawn(game: MarkovGame) -> dict[str, Any]:
     places = np.concatenate(game.coordinates)
-    spots, where = np.unique(places, axis=0, return_inverse=True)
-    where = where.reshape(-1)
+    spots, where = np.unique(places[:, ::-1], axis=0, return_inverse=True)  # row by row
+    spots, where = spots[:, ::-1], where.reshape(-1)
     corner = spots.min(axis=0)
     apart = KDTree(spots).query(spots, k=2)[0][:, 1].min() if len(spots) > 1 else 1.0
     scaled = (spots - corner) / max(float(apart), 1e-9)
     edges = np.cumsum([0, *(len(own) for own in game.coordinates)])
-    axes = [where[a:b].tolist() for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    axes = [where[a:b].tolist() for a, b in itertools.pairwise(edges)]
     labels = [""] * len(spots)
     for names, cells in zip(game.state_labels, axes, strict=True):
         for name, cell in zip(names, cells, strict=True):
@@ -107,9 +108,7 @@ def _edges(game: MarkovGame, axes: list[list[int]]) -> list[tuple[int, int, int 
             ends = sorted((cells[a], cells[b]))
             movers.setdefault((ends[0], ends[1]), set()).add(i)
     alone = game.number_of_agents > 1
-    return [
-        (a, b, next(iter(who)) if alone and len(who) == 1 else None) for (a, b), who in sorted(movers.items())
-    ]
+    return [(a, b, next(iter(who)) if alone and len(who) == 1 else None) for (a, b), who in sorted(movers.items())]
 
 
 def _marks(picture: str, labels: list[str]) -> tuple[dict[str, str], set[str]]:

@@ -1,0 +1,82 @@
+"""A real Chromium for all tests of pages: one is started, and tests are skipped where there is none.
+
+QUANTAL_SCREENSHOTS names a directory for pictures of what was tested.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no browser tests: no Chromium on the path (Debian: apt install chromium)")
+    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=options)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def show_file(browser):
+    """Open a page; at the end, nothing may have been said on the console, and nothing asked of any network."""
+    contexts, files, said, asked = [], [], [], []
+
+    def open_page(file, viewport=WIDE, **settings):
+        context = browser.new_context(viewport=viewport, reduced_motion="reduce", accept_downloads=True, **settings)
+        contexts.append(context)
+        files.append(file.as_uri())
+        opened = context.new_page()
+        opened.on("console", lambda message: said.append(message.text))
+        opened.on("pageerror", lambda error: said.append(str(error)))
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto(file.as_uri())
+        opened.wait_for_selector("html[data-ready]", timeout=20_000)
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("blob:", "data:"))] == files
+
+
+@pytest.fixture
+def keep_screenshot():
+    def keep(opened, name):
+        if folder := os.environ.get("QUANTAL_SCREENSHOTS"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            opened.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return keep
+
+
+@pytest.fixture
+def contrast():
+    """Contrast ratio of WCAG 2 between an element's letters and the page."""
+
+    def measure(opened, selector):
+        shades = opened.evaluate(
+            """selector => [getComputedStyle(document.querySelector(selector)).color,
+                            getComputedStyle(document.documentElement).backgroundColor]""",
+            selector,
+        )
+        light, dark = sorted(map(_luminance, shades), reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
+    return measure
+
+
+def _luminance(colour):
+    shares = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

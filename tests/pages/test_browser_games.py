@@ -1,0 +1,195 @@
+"""Pages of exact solutions in a real Chromium: agents go where they are put, and what is shown is the solution's.
+
+Without a browser these tests are skipped.
+"""
+
+import csv
+import itertools
+import json
+
+import numpy as np
+import pytest
+from tests.pages.conftest import PHONE, WIDE
+
+import quantal as qt
+from quantal.pages import games as page
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def pursuit(folder):
+    solution = qt.solve(qt.games.build("pursuit-three"), beta=1.0, horizon=3)
+    page.write(solution, folder / "pursuit.html", certificate=False)
+    return solution, folder / "pursuit.html"
+
+
+@pytest.fixture(scope="module")
+def grid(folder):
+    solution = qt.solve(qt.games.build("grid-two"), beta=1.0, horizon=4)
+    page.write(solution, folder / "grid.html", certificate=False)
+    return solution, folder / "grid.html"
+
+
+@pytest.fixture(scope="module")
+def stag(folder):
+    path = qt.solve_path(qt.games.build("stag-hunt"), np.linspace(0, 4, 9), discount=0.0)
+    page.write(path, folder / "stag.html")
+    return path, folder / "stag.html"
+
+
+def picture(opened):
+    return opened.locator("#map").evaluate("map => map.outerHTML")
+
+
+def check_policies(opened, solution, state, time, agents=None):
+    """What the page says everyone does is what the solution says."""
+    compared = 0
+    for agent in agents or solution.game.agents:
+        bars = opened.locator(f'.agent[data-agent="{agent}"] li')
+        names = solution.game.actions[solution.game.agent_index(agent)]
+        play = solution.policy[agent][state] if time is None else solution.policy[agent][(time, *state)]
+        for k in range(bars.count()):
+            text = bars.nth(k).locator(".p").inner_text()
+            expected = play[names.index(bars.nth(k).get_attribute("data-action"))]
+            shown = 0.0 if text.startswith("<") else float(text)
+            assert shown == pytest.approx(expected, abs=1.01e-3 if text.startswith("<") else 5.1e-4)
+            compared += 1
+        assert sum(play[play > 0]) == pytest.approx(1)
+    return compared
+
+
+def test_choosing_a_place_changes_the_policies(show_file, pursuit):
+    solution, file = pursuit
+    opened = show_file(file)
+    for state in ((0, 8, 4), (0, 8, 2), (1, 5, 2)):
+        for axis, cell in enumerate(state):
+            opened.locator(f"#axis-{axis}").select_option(str(cell))
+        assert opened.locator("#map").get_attribute("data-state") == ",".join(map(str, state))
+        assert check_policies(opened, solution, state, 0) >= 9
+    # Figure 4 of the paper starts where the first of these does.
+    opened.locator("#axis-1").select_option("8")
+
+
+def test_dragging_clicking_and_keys_move_agents(show_file, pursuit):
+    solution, file = pursuit
+    opened = show_file(file)
+    for axis, cell in enumerate((0, 8, 4)):
+        opened.locator(f"#axis-{axis}").select_option(str(cell))
+    token = opened.locator('.token[data-axis="0"] circle')
+    cells = opened.locator("#map .node")
+
+    def middle(locator):
+        box = locator.bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    opened.mouse.move(*middle(token))
+    opened.mouse.down()
+    opened.mouse.move(*middle(cells.nth(1)), steps=4)
+    opened.mouse.up()
+    assert opened.locator("#map").get_attribute("data-state") == "1,8,4"
+    check_policies(opened, solution, (1, 8, 4), 0)
+    # A click on a cell brings the one that was last taken; arrow keys move the one that has the focus.
+    opened.mouse.click(*middle(cells.nth(2)))
+    assert opened.locator("#map").get_attribute("data-state") == "2,8,4"
+    opened.locator('.token[data-axis="1"]').focus()
+    opened.keyboard.press("ArrowLeft")
+    assert opened.locator("#map").get_attribute("data-state") == "2,7,4"
+    assert check_policies(opened, solution, (2, 7, 4), 0) >= 9
+    assert opened.locator("#said").inner_text() != ""
+
+
+def test_the_slider_moves_the_picture(show_file, pursuit):
+    _, file = pursuit
+    opened = show_file(file)
+    seen = {picture(opened)}
+    for step in (1, 2, 3):
+        opened.locator("#time").fill(str(step))
+        assert opened.locator("#now").inner_text() == f"step {step} of 3"
+        seen.add(picture(opened))
+    assert len(seen) == 4
+    opened.locator("#time").fill("0")
+    assert picture(opened) in seen
+
+
+def test_mass_goes_where_a_loop_says(show_file, grid, tmp_path):
+    solution, file = grid
+    game = solution.game
+    opened = show_file(file)
+    start = (6, 8)
+    with opened.expect_download() as download:
+        opened.locator("#download").click()
+    download.value.save_as(tmp_path / "numbers.json")
+    found = json.loads((tmp_path / "numbers.json").read_text())["placed"]["occupancy"]
+    mass = {start: 1.0}
+    for time in range(5):
+        named = {", ".join(game.state_labels[k][v] for k, v in enumerate(s)): p for s, p in mass.items()}
+        shown = {each["state"]: each["probability"] for each in found[time]["states"]}
+        assert shown.keys() == named.keys()
+        for state, p in named.items():
+            assert shown[state] == pytest.approx(p, abs=1e-6)
+        after = {}
+        if time == 4:
+            break
+        for state, p in mass.items():
+            for joint in itertools.product(range(5), range(5)):
+                chance = p * np.prod([solution.policy[i][(time, *state, a)] for i, a in enumerate(joint)])
+                row = (*state, *joint)
+                for to, odds in zip(game.dynamics.successors[row], game.dynamics.probabilities[row], strict=True):
+                    if chance * odds > 0:
+                        there = tuple(map(int, np.unravel_index(to, game.state_shape)))
+                        after[there] = after.get(there, 0.0) + chance * odds
+        mass = after
+
+
+def test_the_table_has_every_number(show_file, grid, tmp_path):
+    solution, file = grid
+    opened = show_file(file)
+    with opened.expect_download() as download:
+        opened.locator("#download-csv").click()
+    download.value.save_as(tmp_path / "numbers.csv")
+    with (tmp_path / "numbers.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    game = solution.game
+    assert len(rows) == 4 * sum(int(mask.sum()) for mask in game.legal)
+    for one in rows[::97]:
+        i = game.agent_index(one["agent"])
+        state = game.state_index(one["state"].split(", "))
+        action = game.actions[i].index(one["action"])
+        expected = solution.policy[i][(int(one["step"]), *state, action)]
+        assert float(one["probability"]) == pytest.approx(expected, abs=1e-7)
+        assert float(one["value"]) == pytest.approx(solution.value[i][(int(one["step"]), *state)], abs=1e-5)
+
+
+def test_values_colour_the_map(show_file, grid):
+    solution, file = grid
+    opened = show_file(file)
+    opened.locator("#shade").select_option("0")
+    shown = [float(text) for text in opened.locator(".worth text").all_text_contents()]
+    np.testing.assert_allclose(shown, solution.value[0][0][:, 8], atol=5.1e-3)
+    opacity = [float(cell.get_attribute("fill-opacity")) for cell in opened.locator(".shade").all()]
+    assert np.argmax(opacity) == np.argmax(solution.value[0][0][:, 8])
+
+
+def test_the_second_slider_runs_along_the_branch(show_file, stag, keep_screenshot):
+    path, file = stag
+    opened = show_file(file)
+    for k in (0, 3, 8):
+        opened.locator("#beta").fill(str(k))
+        assert float(opened.locator("#beta-now").inner_text()) == pytest.approx(path.betas[k])
+        assert check_policies(opened, path[k], (0,), None) == 4
+    assert "folds" in opened.locator("#charts").inner_text()
+    keep_screenshot(opened, "stag-hunt")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_it_fits_and_can_be_read(show_file, grid, theme, viewport, contrast, keep_screenshot):
+    opened = show_file(grid[1], viewport, color_scheme=theme)
+    assert opened.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    for selector in ("h1", ".dim", ".bars .p", "dd"):
+        assert contrast(opened, selector) >= 4.5, selector
+    keep_screenshot(opened, f"grid-two-{theme}-{viewport['width']}")
