@@ -10,7 +10,7 @@ import numpy as np
 
 from quantal import logit, memory, request
 from quantal.certify_crowd import certify, felt_by, payoff_bound
-from quantal.crowds.game import CrowdGame, legal_of
+from quantal.crowds.game import CrowdGame, decisions, legal_of, resting
 from quantal.crowds.layout import CrowdLayout, crowd_layout
 from quantal.crowds.solution import CrowdSolution, OnDemand, Reading
 from quantal.errors import ParameterError
@@ -204,9 +204,15 @@ class _Reader:
         if (goal := self.game.goals[i]) is not None:
             q, policy = q.copy(), policy.copy()
             q[:, goal], policy[:, goal] = self.game.members[i].goal_reward, legal[goal]
+        policy, q = np.where(legal, policy, 0.0), np.where(legal, q, np.nan)
+        if (last := decisions(self.game, i, self.horizon)) < self.horizon:
+            rests, value = resting(self.game, i), value.copy()
+            value[last:] = value[last]
+            policy[last:] = rests
+            q[last:] = np.where(rests, value[last, :, None], np.nan)
         return Reading(
-            policy=np.where(legal, policy, 0.0),
-            q=np.where(legal, q, np.nan),
+            policy=policy,
+            q=q,
             value=np.where(kind.walls, np.nan, value),
             occupancy=occupancy,
         )

@@ -331,7 +331,7 @@ def test_what_is_wrong_is_named_with_its_place(what):
 
 def test_a_start_where_the_kind_may_not_be_is_no_wall():
     text = LANES.replace("start = [0, 0]", "start = [1, 0]")
-    with pytest.raises(FileError, match=r"line 13: agent 'car', start: .* is floor, where no car may be: .* like r"):
+    with pytest.raises(FileError, match=r"line 14: agent 'car', start: .* is floor, where no car may be: .* like r"):
         parse_scene(text)
 
 
@@ -366,3 +366,49 @@ def test_every_key_of_the_schema_is_documented():
     for table in (Agent, Document, Ground, Mover):
         for key in table.model_fields:
             assert f"`{key}`" in text, key
+
+
+# --------------------------------------------------------------------------- who leaves before the end
+
+
+LEAVING = """horizon = 9
+map = "....."
+[kinds.walker]
+beta = 2
+horizon = 4
+[[agents]]
+name = "short"
+kind = "walker"
+start = [0, 0]
+goal = [0, 4]
+[[agents]]
+name = "long"
+kind = "walker"
+horizon = 6
+start = [0, 1]
+"""
+
+
+def test_a_horizon_of_ones_own_is_the_agents_or_its_kinds():
+    scene = parse_scene(LEAVING)
+    assert [m.horizon for m in scene.members] == [4, 6]
+    # There is no exact game in which somebody leaves: left to itself the scene is a crowd.
+    assert isinstance(scene.game("auto"), qt.CrowdGame)
+    with pytest.raises(qt.ParameterError, match=r"'short': horizon: who leaves before the end"):
+        scene.game("exact")
+
+
+@pytest.mark.parametrize("bad", ["-3", "0", "2.5", "true"])
+def test_a_horizon_that_cannot_be_is_named(bad):
+    with pytest.raises(FileError, match=rf"line 14: agent 'long', horizon: expected .*got {bad.title()}"):
+        parse_scene(LEAVING.replace("horizon = 6", f"horizon = {bad}"))
+    with pytest.raises(FileError, match=r"line 5: kinds.walker.horizon: expected"):
+        parse_scene(LEAVING.replace("horizon = 4", f"horizon = {bad}"))
+
+
+def test_who_leaves_is_seen_no_more():
+    scene = parse_scene(LEAVING.replace("goal = [0, 4]", "goal = [0, 0]"))
+    found = qt.scenes.journeys.journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+    long = found.each[1]
+    assert (long.path[6:] == long.path[6]).all()
+    assert all(wait.since + wait.steps <= 6 for wait in long.waits)

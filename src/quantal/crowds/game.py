@@ -148,6 +148,10 @@ class Member:
         mu: what its presence costs others, per unit of probability; below 0 it is welcome.
     count
         How many of them there are; they cost one.
+    horizon
+        Its own number of decisions, if it makes fewer than the game has: after them it gets its final reward and is
+        gone. It stays in the cell where it came to, as probability, but neither gets nor minds anything, and nobody
+        meets it from the next step on. One longer than the game's ends with the game.
     rewards, final_rewards
         As in `Kind`, instead of the kind's. Members may share one array.
     """
@@ -161,6 +165,7 @@ class Member:
     present_at_goal: bool = False
     weight: float = 1.0
     count: int = 1
+    horizon: int | None = None
     rewards: ArrayLike | None = None
     final_rewards: ArrayLike | None = None
 
@@ -369,14 +374,28 @@ def felt(game: CrowdGame) -> np.ndarray:
     return game.kind_weights[np.ix_(kinds, kinds)] * np.array([m.weight for m in game.members])
 
 
+def decisions(game: CrowdGame, agent: int, horizon: int) -> int:
+    """How many decisions a member makes in a game of `horizon`."""
+    own = game.members[agent].horizon
+    return horizon if own is None else min(int(own), horizon)
+
+
+def resting(game: CrowdGame, agent: int) -> np.ndarray:
+    """What stands for staying where nothing is chosen any more, booleans (n, A): an action that stays, or the first."""
+    kind = game.kind_of(agent)
+    own = np.arange(game.number_of_cells)[:, None, None]
+    stays = kind.legal & ((kind.successors == own) | (kind.probabilities == 0)).all(axis=2)
+    which = np.where(stays.any(axis=1, keepdims=True), stays, kind.legal).argmax(axis=1)
+    return (np.arange(kind.legal.shape[1]) == which[:, None]) & kind.legal
+
+
 def legal_of(game: CrowdGame, agent: int) -> np.ndarray:
     """Legal actions of a member, (n, A): at its goal only the one that stays there, or the first where none does."""
     kind, goal = game.kind_of(agent), game.goals[agent]
     if goal is None:
         return kind.legal
     legal = kind.legal.copy()
-    stays = kind.legal[goal] & ((kind.successors[goal] == goal) | (kind.probabilities[goal] == 0)).all(axis=1)
-    legal[goal] = np.arange(legal.shape[1]) == (stays if stays.any() else kind.legal[goal]).argmax()
+    legal[goal] = resting(game, agent)[goal]
     return legal
 
 
@@ -408,6 +427,13 @@ def _check_names(game: CrowdGame) -> None:
             )
         if not isinstance(member.count, (int, np.integer)) or member.count < 1:
             raise GameError(f"member {member.name!r}: count: expected a whole number, at least 1: got {member.count!r}")
+        if member.horizon is not None and (
+            isinstance(member.horizon, bool) or not isinstance(member.horizon, (int, np.integer)) or member.horizon < 1
+        ):
+            raise GameError(
+                f"member {member.name!r}: horizon: expected a whole number of decisions, at least 1, or None for the "
+                f"game's: got {member.horizon!r}"
+            )
         for what in ("weight", "goal_reward"):
             if not math.isfinite(getattr(member, what)):
                 raise GameError(

@@ -463,6 +463,7 @@ class _Reader:
                     present_at_goal=_first_said("present_at_goal", wishes, False),
                     weight=_first_said("weight", wishes, 1.0),
                     count=agent.count,
+                    horizon=_first_said("horizon", wishes, None),
                     rewards=own,
                 )
             )

@@ -115,10 +115,14 @@ class Scene:
         return counterpart.entries(self.crowd())
 
     def game(self, play: Play = "auto") -> CrowdGame | MarkovGame:
-        """Make the exact game where it is small (at most `EXACT_ENTRIES`), else the crowd; or the one asked for."""
+        """Make the exact game where it is small (at most `EXACT_ENTRIES`), else the crowd; or the one asked for.
+
+        Where anyone leaves before the end (a horizon of its own) there is no exact one.
+        """
         if play not in ("auto", "exact", "crowd"):
             raise ParameterError(f"play={play!r}: expected 'auto', 'exact' or 'crowd'")
-        if play == "exact" or (play == "auto" and self.exact_entries <= EXACT_ENTRIES):
+        leaving = any(m.horizon is not None for m in self.members)
+        if play == "exact" or (play == "auto" and not leaving and self.exact_entries <= EXACT_ENTRIES):
             return self.exact()
         return self.crowd()
 
