@@ -8,6 +8,7 @@ import pytest
 
 import quantal as qt
 from quantal.errors import FileError
+from quantal.scenes.journeys import journeys
 from quantal.scenes.reading import heading, parse_scene, read_scene, shipped
 
 ROOMS = '''title = "Two rooms"
@@ -331,7 +332,7 @@ def test_what_is_wrong_is_named_with_its_place(what):
 
 def test_a_start_where_the_kind_may_not_be_is_no_wall():
     text = LANES.replace("start = [0, 0]", "start = [1, 0]")
-    with pytest.raises(FileError, match=r"line 14: agent 'car', start: .* is floor, where no car may be: .* like r"):
+    with pytest.raises(FileError, match=r"line 13: agent 'car', start: .* is floor, where no car may be: .* like r"):
         parse_scene(text)
 
 
@@ -408,7 +409,19 @@ def test_a_horizon_that_cannot_be_is_named(bad):
 
 def test_who_leaves_is_seen_no_more():
     scene = parse_scene(LEAVING.replace("goal = [0, 4]", "goal = [0, 0]"))
-    found = qt.scenes.journeys.journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+    found = journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
     long = found.each[1]
     assert (long.path[6:] == long.path[6]).all()
     assert all(wait.since + wait.steps <= 6 for wait in long.waits)
+
+
+def test_nearness_beyond_the_map_is_not_looked_for():
+    # A list of thousands is as good as one as long as the map is wide: and as fast.
+    long, enough = (parse_scene(f"nearness = {[1.0] * k}\n" + LEAVING).crowd().nearness for k in (5_000, 5))
+    for a, b in zip(long, enough, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lists_without_entries_are_named():
+    with pytest.raises(FileError, match=r"line 1: nearness: expected at least one entry: got \[\]"):
+        parse_scene("nearness = []\n" + LEAVING)
