@@ -188,7 +188,9 @@ def draw_growth(found: dict[int, tuple[float, float]]) -> None:
         ax.loglog(line, base + share * line, ":", color="0.5", label="proportional" if k == 0 else "constant + share")
         ax.set_xlabel("agents")
         ax.set_ylabel(what)
-        ax.legend(frameon=False)
+        ax.set_ylim(bottom=min(f[k] for f in found.values()) / 1.5)
+        ax.legend(frameon=False, loc="upper left")
+        ax.set_ylim(top=ax.get_ylim()[1] * 4)
     figure.savefig(FIGURE, dpi=150)
     plt.close(figure)
 

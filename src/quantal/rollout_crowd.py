@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from quantal import memory, request
-from quantal.crowds.game import CrowdGame, felt
+from quantal.crowds.game import CrowdGame, decisions, felt
 from quantal.crowds.solution import CrowdSolution
 from quantal.draws import Play, choose, most_probable, successor
 from quantal.errors import ParameterError
@@ -153,7 +153,7 @@ def _walk(
     actions: np.ndarray,
 ) -> None:
     """Fill one agent's cells (episodes, T + 1) and actions (episodes, T)."""
-    kind, goal, last = game.kind_of(i), game.goals[i], _decisions(game, i, len(policy))
+    kind, goal, last = game.kind_of(i), game.goals[i], decisions(game, i, len(policy))
     where, chances = game.starts[i]
     cell = where[np.searchsorted(np.cumsum(chances), next(supply) * chances.sum(), side="right")].astype(np.intp)
     states[:, 0] = cell
@@ -164,11 +164,6 @@ def _walk(
         rests = np.full(cell.shape, time >= last) | (cell == (-1 if goal is None else goal))
         cell = np.where(rests, cell, after)
         actions[:, time], states[:, time + 1] = chosen, cell
-
-
-def _decisions(game: CrowdGame, i: int, horizon: int) -> int:
-    """How many decisions a member makes."""
-    return horizon
 
 
 def _done(game: CrowdGame, i: int, cells: np.ndarray) -> np.ndarray:
@@ -182,7 +177,7 @@ def _met(game: CrowdGame, i: int, cells: np.ndarray) -> np.ndarray:
     met = np.ones(cells.shape, dtype=bool)
     if not game.members[i].present_at_goal:
         met &= ~_done(game, i, cells)
-    met[:, _decisions(game, i, cells.shape[1] - 1) + 1 :] = False
+    met[:, decisions(game, i, cells.shape[1] - 1) + 1 :] = False
     return met
 
 
@@ -196,7 +191,7 @@ def _pay(
     final: np.ndarray,
 ) -> None:
     """One agent's own rewards (episodes, T) and final ones (episodes,)."""
-    table, last = game.rewards[i], _decisions(game, i, horizon)
+    table, last = game.rewards[i], decisions(game, i, horizon)
     before, chosen = states[:, :last].astype(np.intp), actions[:, :last].astype(np.intp)
     paid = table[before, chosen if table.shape[1] > 1 else 0]
     rewards[:, :last] = np.where(_done(game, i, before), 0.0, paid)
@@ -220,7 +215,7 @@ def _meet(
     if expected is None:
         met = np.stack([_met(game, i, states[..., p]) for p, (_, i) in enumerate(people)], axis=-1)
     for p, (_, i) in enumerate(people):
-        last = _decisions(game, i, horizon)
+        last = decisions(game, i, horizon)
         minded = ~_done(game, i, states[..., p])
         minded[:, last + int(game.final_interaction) :] = False
         for time in range(last + int(game.final_interaction)):
@@ -260,7 +255,7 @@ def evaluate(game: CrowdGame, solution: CrowdSolution, play: Play) -> CrowdEvalu
     interaction: dict[str, float] = {}
     horizon = solution.horizon
     for i, (name, worth) in enumerate(zip(game.agents, _worth(game, occupancy), strict=True)):
-        mass, last = occupancy(i), _decisions(game, i, horizon)
+        mass, last = occupancy(i), decisions(game, i, horizon)
         goal, table, policy = game.goals[i], game.rewards[i], _played(solution, i, play)
         minding = mass.copy()
         if goal is not None:
@@ -287,7 +282,7 @@ def _occupancies(game: CrowdGame, solution: CrowdSolution, play: Play) -> Callab
 
     def forward(i: int) -> np.ndarray:
         kind, goal, policy = game.kind_of(i), game.goals[i], _played(solution, i, play)
-        last = _decisions(game, i, len(policy))
+        last = decisions(game, i, len(policy))
         result = [game.start(i)]
         for time, table in enumerate(policy):
             mass = result[-1].copy()
@@ -316,7 +311,7 @@ def _worth(game: CrowdGame, occupancy: Callable[[int], np.ndarray]) -> Iterator[
         there = occupancy(i).copy()
         if (goal := game.goals[i]) is not None and not members[i].present_at_goal:
             there[:, goal] = 0.0
-        there[_decisions(game, i, len(there) - 1) + 1 :] = 0.0
+        there[decisions(game, i, len(there) - 1) + 1 :] = 0.0
         return there
 
     if game.agent_weights is not None:

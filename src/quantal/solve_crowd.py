@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from quantal import logit, memory, request
 from quantal.certify_crowd import certify, felt_by, payoff_bound
-from quantal.crowds.game import CrowdGame, legal_of
+from quantal.crowds.game import CrowdGame, decisions, legal_of, resting
 from quantal.crowds.layout import CrowdLayout, crowd_layout
 from quantal.crowds.solution import CrowdSolution, OnDemand, Reading
 from quantal.errors import ParameterError
@@ -92,8 +93,17 @@ def solve_crowd(
         raise ParameterError(f"dtype={dtype!r}: expected 'float64' or 'float32'")
     weight = request.damping_factor(damping)
     most = request.whole("max_steps", max_steps, 1, "a whole number, at least 1")
-    accepted = request.tolerance(tol, _tolerance(game, betas, horizon, rule, dtype))
+    least = _tolerance(game, betas, horizon, rule, dtype)
+    if tol is None and not least < 1:
+        raise ParameterError(
+            f"rewards, weights and beta: rounding in {dtype} alone would make residuals of {least:.1e}, and "
+            "occupancies are at most 1: expected payoffs that can be told apart. Scale rewards and weights down, use a "
+            "smaller beta or horizon"
+            f"{' or float64' if dtype == 'float32' else ''}, or say with tol= what to accept"
+        )
+    accepted = request.tolerance(tol, least)
     with jax.enable_x64(dtype == "float64"):
+        _check_interaction(game)
         layout = crowd_layout(game, tuple(betas.tolist()), dtype)
         _check_memory(layout, horizon, dtype)
         found = forward_backward.solve(
@@ -204,9 +214,15 @@ class _Reader:
         if (goal := self.game.goals[i]) is not None:
             q, policy = q.copy(), policy.copy()
             q[:, goal], policy[:, goal] = self.game.members[i].goal_reward, legal[goal]
+        policy, q = np.where(legal, policy, 0.0), np.where(legal, q, np.nan)
+        if (last := decisions(self.game, i, self.horizon)) < self.horizon:
+            rests, value = resting(self.game, i), value.copy()
+            value[last:] = value[last]
+            policy[last:] = rests
+            q[last:] = np.where(rests, value[last, :, None], np.nan)
         return Reading(
-            policy=np.where(legal, policy, 0.0),
-            q=np.where(legal, q, np.nan),
+            policy=policy,
+            q=q,
             value=np.where(kind.walls, np.nan, value),
             occupancy=occupancy,
         )
@@ -238,13 +254,38 @@ class _Reader:
 
 def _rounding(game: CrowdGame, betas: np.ndarray, horizon: int, rule: ValueRule, dtype: str) -> float:
     """About how small a residual can be told from zero, where nobody meets everybody for long."""
-    largest = payoff_bound(game, betas, horizon, rule) - horizon * felt_by(game)
-    steepness = float(betas.max()) * max(1.0, felt_by(game))
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = payoff_bound(game, betas, horizon, rule) - horizon * felt_by(game)
+        steepness = float(betas.max()) * max(1.0, felt_by(game))
+    if not math.isfinite(largest):
+        return math.inf
     return float(np.finfo(dtype).eps) * max(1.0, largest) * max(4.0, steepness)
 
 
 def _tolerance(game: CrowdGame, betas: np.ndarray, horizon: int, rule: ValueRule, dtype: str) -> float:
     return max(TOLERANCE[dtype], 8 * _rounding(game, betas, horizon, rule, dtype))
+
+
+def _check_interaction(game: CrowdGame) -> None:
+    """Try a function of the user's own on where everyone starts, before everything depends on it."""
+    interaction = game.interaction
+    if interaction is None:
+        return
+    n, others = game.number_of_cells, np.zeros((len(game.kinds), game.number_of_cells))
+    for i, member in enumerate(game.members):
+        others[game.kind_numbers[i]] += member.weight * member.count * game.start(i)
+    for kind in game.kinds:
+        where = f"interaction: for others of shape {others.shape} and kind {kind.name!r}"
+        expected = f"expected what being in each cell is worth, shape ({n},), made with jax.numpy"
+        try:
+            jax.eval_shape(lambda o, name=kind.name: interaction(o, name), others)  # JAX must be able to trace it
+            found = np.asarray(interaction(jax.device_put(others), kind.name))
+        except Exception as error:
+            raise ParameterError(f"{where}: {expected}: got {type(error).__name__}: {error}") from error
+        if found.dtype == object or found.shape not in ((n,), (1,), ()):
+            raise ParameterError(f"{where}: {expected}: got shape {found.shape}")
+        if not np.isfinite(found).all():
+            raise ParameterError(f"{where}: {expected}: got {found[~np.isfinite(found)].flat[0]}")
 
 
 def _check_memory(layout: CrowdLayout, horizon: int, dtype: str) -> None:
@@ -262,6 +303,8 @@ def _check_memory(layout: CrowdLayout, horizon: int, dtype: str) -> None:
 
 def _started(game: CrowdGame, layout: CrowdLayout, horizon: int, start: CrowdSolution) -> State:
     """Occupancies of another solution, laid out for this one."""
+    if not isinstance(start, CrowdSolution):
+        raise ParameterError(f"start: expected a solution of this crowd: got {start!r}. Leave it out")
     if start.game.cells != game.cells or start.game.agents != game.agents:
         raise ParameterError("start: it solves another crowd: expected the same cells and members")
     if start.horizon != horizon:

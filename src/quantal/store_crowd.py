@@ -126,6 +126,7 @@ def take_apart(game: CrowdGame) -> tuple[Arrays, Facts]:
                 "present_at_goal": bool(m.present_at_goal),
                 "weight": float(m.weight),
                 "count": int(m.count),
+                "horizon": None if m.horizon is None else int(m.horizon),
                 "rewards": own["rewards"][i],
                 "final_rewards": own["final_rewards"][i],
             }
@@ -159,6 +160,7 @@ def put_together(arrays: Mapping[str, np.ndarray], facts: Facts, interaction: In
                 present_at_goal=m["present_at_goal"],
                 weight=m["weight"],
                 count=m["count"],
+                horizon=m["horizon"],
                 rewards=arrays.get(f"rewards_{m['rewards']}"),
                 final_rewards=arrays.get(f"final_rewards_{m['final_rewards']}"),
             )

@@ -4,7 +4,7 @@
     Psi_i(O_-i)(x) = - sum over persons j other than i of W_ij sum_y nearness(x, y) O_j(y)
 
 Persons, not members: who has a `count` is that many persons. At the goal V is what arriving is worth, and nobody is met
-who has left.
+who has left, at the goal or after the last decision of one's own.
 """
 
 import math
@@ -56,8 +56,8 @@ def graph_kind(name, n, actions, width, seed, **options):
     )
 
 
-def on_grid(**options):
-    """Two kinds on a 3 x 4 grid with walls; goals, a count, a start distribution, own rewards."""
+def on_grid(horizons=(None,) * 4, **options):
+    """Two kinds on a 3 x 4 grid with walls; goals, a count, a start distribution, own rewards, perhaps own horizons."""
     rng = np.random.default_rng(5)
     walker = grid_kind("walker", 3, 4, walls=(5,), rewards=np.full(12, -0.4), final_rewards=rng.normal(size=12))
     car = grid_kind("car", 3, 4, walls=(5, 6), rewards=rng.normal(size=(12, 5)))
@@ -67,10 +67,20 @@ def on_grid(**options):
         cells=12,
         kinds=[walker, car],
         members=[
-            Member("ann", "walker", 0, goal=11, goal_reward=3.0, weight=0.7),
-            Member("bob", "walker", spread, weight=1.2, rewards=rng.normal(size=12)),
-            Member("cars", "car", 8, count=3, weight=0.3, goal=3, goal_reward=1.0, present_at_goal=True),
-            Member("dora", "car", 1, weight=-0.4, final_rewards=rng.normal(size=12)),
+            Member("ann", "walker", 0, goal=11, goal_reward=3.0, weight=0.7, horizon=horizons[0]),
+            Member("bob", "walker", spread, weight=1.2, rewards=rng.normal(size=12), horizon=horizons[1]),
+            Member(
+                "cars",
+                "car",
+                8,
+                count=3,
+                weight=0.3,
+                goal=3,
+                goal_reward=1.0,
+                present_at_goal=True,
+                horizon=horizons[2],
+            ),
+            Member("dora", "car", 1, weight=-0.4, final_rewards=rng.normal(size=12), horizon=horizons[3]),
         ],
         **({"coordinates": np.stack([x, y], axis=1)} | options),
     )
@@ -109,6 +119,8 @@ GAMES = {
     "grid, nearness": lambda: on_grid(nearness=NEAR),
     "grid, the end counts": lambda: on_grid(final_interaction=True),
     "grid without coordinates": lambda: on_grid(coordinates=None),
+    "grid, some leave": lambda: on_grid((2, None, 3, 1)),
+    "grid, some leave, the end counts": lambda: on_grid((None, 2, 1, 99), final_interaction=True, nearness=NEAR),
     "graph": lambda: on_graph(1),
     "graph, chance": on_graph,
     "graph, chance, nearness": lambda: on_graph(nearness=NEAR[:6, :6], final_interaction=True),
@@ -139,13 +151,18 @@ def near_at(game, x, y):
     return sum(w for c, w in zip(cells[x], weights[x], strict=True) if c == y)
 
 
-def psi(game, occupancy, i, x):
+def decisions(game, i, horizon):
+    own = game.members[i].horizon
+    return horizon if own is None else min(own, horizon)
+
+
+def psi(game, occupancy, i, x, time=0):
     """Psi_i at x, given everyone's occupancy (n,) at one time, by member."""
     everyone = persons(game)
     me = everyone.index(i)
     total = 0.0
     for p, j in enumerate(everyone):
-        if p == me:
+        if p == me or (game.members[j].horizon is not None and time > game.members[j].horizon):
             continue
         for y in range(game.number_of_cells):
             if y == game.goals[j] and not game.members[j].present_at_goal:
@@ -171,15 +188,16 @@ def backward(game, i, beta, rule, horizon, occupancy):
     q, policy = np.full((horizon, n, count), np.nan), np.zeros((horizon, n, count))
     value = np.full((horizon + 1, n), np.nan)
     cells = [x for x in range(n) if not kind.walls[x]]
-    for time in reversed(range(horizon + 1)):
+    last = decisions(game, i, horizon)
+    for time in reversed(range(last + 1)):
         now = [o[time] for o in occupancy]
         for x in cells:
-            if time == horizon:
-                value[time, x] = game.final_rewards[i][x]
+            if time == last:
+                value[time:, x] = game.final_rewards[i][x]
                 if game.final_interaction:
-                    value[time, x] += psi(game, now, i, x)
+                    value[time:, x] += psi(game, now, i, x, time)
             else:
-                felt = psi(game, now, i, x)
+                felt = psi(game, now, i, x, time)
                 for a in actions_at(game, i, x):
                     row = zip(kind.successors[x, a], kind.probabilities[x, a], strict=True)
                     reward = game.rewards[i][x, a if game.rewards[i].shape[1] > 1 else 0]
@@ -199,7 +217,16 @@ def backward(game, i, beta, rule, horizon, occupancy):
                 else:
                     value[time, x] = top
             if x == goal:
-                value[time, x] = game.members[i].goal_reward
+                value[time if time < last else slice(time, None), x] = game.members[i].goal_reward
+    for x in cells:
+        legal = [a for a in range(count) if kind.legal[x, a]]
+        stays = [
+            a
+            for a in legal
+            if all(y == x or p == 0 for y, p in zip(kind.successors[x, a], kind.probabilities[x, a], strict=True))
+        ]
+        rests = (stays or legal)[0]
+        policy[last:, x, rests], q[last:, x, rests] = 1.0, value[last, x]
     return q, policy, value
 
 
@@ -207,7 +234,10 @@ def forward(game, i, policy):
     """Occupancies (T + 1, n) of member i under its policy."""
     kind, goal = game.kind_of(i), game.goals[i]
     result = [game.start(i)]
-    for now in policy:
+    for time, now in enumerate(policy):
+        if time >= decisions(game, i, len(policy)):
+            result.append(result[-1])
+            continue
         after = np.zeros(game.number_of_cells)
         for x in range(game.number_of_cells):
             if x == goal:

@@ -1,5 +1,8 @@
 """What a crowd is made of, and that everything wrong with it is named with its place."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -79,6 +82,13 @@ MISTAKES = {
     "function and weights": ({"kind_weights": [[1]], "interaction": lambda o, k: o[0]}, "interaction: "),
     "nearness' shape": ({"nearness": np.eye(2)}, r"nearness: expected shape \(3, 3\)"),
     "nearness not a number": ({"nearness": np.diag([0, np.inf, 0])}, "nearness of cell mid at cell mid: .*got inf"),
+    "count beyond numbers": (member(count=10**400), "member 'ann': count: expected at most 9,007"),
+    "horizon": (member(horizon=0), "member 'ann': horizon: expected a whole number of decisions, at least 1"),
+    "negative horizon": (member(horizon=-2), "member 'ann': horizon: .*got -2"),
+    "nearness, three arrays": ({"nearness": (MOVES, MOVES, 1)}, "nearness: .*the pair .*got a tuple of 3"),
+    "nearness, no cells": ({"nearness": (np.zeros((3, 0), int), np.zeros((3, 0)))}, r"nearness: .*shape \(3, K\)"),
+    "nearness, not of cells": ({"nearness": (np.full((3, 1), np.nan), np.ones((3, 1)))}, "nearness: .*float64"),
+    "nearness, ragged": ({"nearness": [[1.0, 0.0, 0.0], [1.0]]}, "nearness: expected an array: got list"),
     "coordinates' shape": ({"coordinates": np.zeros((2, 2))}, r"coordinates: .*\(3, 2\)"),
 }
 
@@ -95,6 +105,10 @@ def test_a_kind_checks_its_own_shapes():
         kind(successors=MOVES[:, :1])
     with pytest.raises(qt.GameError, match=r"kind 'k': successors: .*Give the probabilities"):
         kind(successors=np.zeros((3, 2, 2), dtype=int))
+    with pytest.raises(qt.GameError, match=r"kind 'k': successors: expected an array: got list .*every row as long"):
+        kind(successors=[[0, 1], [0], [1, 2]])
+    with pytest.raises(qt.GameError, match=r"kind 'k': probabilities: expected an array of numbers: got str"):
+        kind(probabilities="x")
     half = np.full((3, 2, 2), 0.4)
     with pytest.raises(qt.GameError, match=r"kind 'k' at cell west with left: .*sum to 0\.8"):
         game(kinds=[kind(successors=np.zeros((3, 2, 2), dtype=int), probabilities=half)])
@@ -118,6 +132,58 @@ def test_a_kind_checks_its_own_shapes():
 def test_what_a_solve_cannot_use_is_named(given, message):
     with pytest.raises(qt.ParameterError, match=message):
         qt.solve(game(), **({"beta": 1.0} | given))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda o, k: o, r"got shape \(1, 3\)"),
+        (lambda o, k: np.ones(5), r"expected what being in each cell is worth, shape \(3,\).*got shape \(5,\)"),
+        (lambda o, k: np.asarray(o)[0], "got TracerArrayConversionError"),
+        (lambda o, k: o[0] * np.nan, "got nan"),
+        (lambda o, k: None, "got"),
+        (lambda o, k: 1 / 0, "ZeroDivisionError"),
+        (lambda o: o[0], "TypeError: .*positional argument"),
+    ],
+)
+def test_a_function_of_ones_own_is_tried_first(function, message):
+    with pytest.raises(qt.ParameterError, match=f"(?s)interaction: for others of shape .* kind 'k': .*{message}"):
+        qt.solve(game(interaction=function), beta=1.0, horizon=2)
+
+
+def test_payoffs_that_rounding_hides_are_no_solution():
+    # The accepted residual would be above 1, that is, any occupancy whatever.
+    two = [Member("ann", "k", 0), Member("bob", "k", 2, count=10**15)]
+    for members in (two, [Member("ann", "k", 0, rewards=[1e308, 1e308, 0.0])]):
+        with pytest.raises(qt.ParameterError, match=r"rounding in float64 alone .*Scale rewards and weights down"):
+            qt.solve(game(members=members), beta=1.0, horizon=3)
+
+
+def test_wrong_types_are_named():
+    # Without the tests' own type checks.
+    code = """
+import numpy as np, quantal as qt
+MOVES = np.array([[0, 1], [0, 2], [1, 2]])
+kind = qt.Kind("k", actions=("left", "right"), successors=MOVES)
+ann = qt.Member("ann", "k", 0)
+for given in (
+    {"kinds": ["k"]}, {"kinds": kind}, {"members": ["ann"]}, {"members": ann}, {"members": [qt.Member(None, "k", 0)]},
+    {"members": [qt.Member("ann", "k", 0, weight="a")]}, {"members": [qt.Member("ann", "k", 0, goal_reward=None)]},
+    {"members": [qt.Member("ann", "k", 0, weight=np.ones(2))]}, {"interaction": "f"},
+    {"members": [qt.Member("ann", "k", 0, horizon=2.5)]},
+):
+    try:
+        qt.CrowdGame(**({"cells": 3, "kinds": [kind], "members": [ann]} | given))
+    except qt.GameError as error:
+        assert "expected" in str(error) and "got" in str(error)
+    else:
+        raise AssertionError(given)
+try:
+    qt.solve(qt.CrowdGame(cells=3, kinds=[kind], members=[ann]), beta=1.0, horizon=1, start=3)
+except qt.ParameterError as error:
+    assert "start" in str(error)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_a_crowd_too_large_is_refused_before_anything_is_allocated(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 import quantal as qt
 from quantal.errors import FileError
+from quantal.scenes.journeys import journeys
 from quantal.scenes.reading import heading, parse_scene, read_scene, shipped
 
 ROOMS = '''title = "Two rooms"
@@ -366,3 +367,61 @@ def test_every_key_of_the_schema_is_documented():
     for table in (Agent, Document, Ground, Mover):
         for key in table.model_fields:
             assert f"`{key}`" in text, key
+
+
+# --------------------------------------------------------------------------- who leaves before the end
+
+
+LEAVING = """horizon = 9
+map = "....."
+[kinds.walker]
+beta = 2
+horizon = 4
+[[agents]]
+name = "short"
+kind = "walker"
+start = [0, 0]
+goal = [0, 4]
+[[agents]]
+name = "long"
+kind = "walker"
+horizon = 6
+start = [0, 1]
+"""
+
+
+def test_a_horizon_of_ones_own_is_the_agents_or_its_kinds():
+    scene = parse_scene(LEAVING)
+    assert [m.horizon for m in scene.members] == [4, 6]
+    # There is no exact game in which somebody leaves: left to itself the scene is a crowd.
+    assert isinstance(scene.game("auto"), qt.CrowdGame)
+    with pytest.raises(qt.ParameterError, match=r"'short': horizon: who leaves before the end"):
+        scene.game("exact")
+
+
+@pytest.mark.parametrize("bad", ["-3", "0", "2.5", "true"])
+def test_a_horizon_that_cannot_be_is_named(bad):
+    with pytest.raises(FileError, match=rf"line 14: agent 'long', horizon: expected .*got {bad.title()}"):
+        parse_scene(LEAVING.replace("horizon = 6", f"horizon = {bad}"))
+    with pytest.raises(FileError, match=r"line 5: kinds.walker.horizon: expected"):
+        parse_scene(LEAVING.replace("horizon = 4", f"horizon = {bad}"))
+
+
+def test_who_leaves_is_seen_no_more():
+    scene = parse_scene(LEAVING.replace("goal = [0, 4]", "goal = [0, 0]"))
+    found = journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+    long = found.each[1]
+    assert (long.path[6:] == long.path[6]).all()
+    assert all(wait.since + wait.steps <= 6 for wait in long.waits)
+
+
+def test_nearness_beyond_the_map_is_not_looked_for():
+    # A list of thousands is as good as one as long as the map is wide: and as fast.
+    long, enough = (parse_scene(f"nearness = {[1.0] * k}\n" + LEAVING).crowd().nearness for k in (5_000, 5))
+    for a, b in zip(long, enough, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_lists_without_entries_are_named():
+    with pytest.raises(FileError, match=r"line 1: nearness: expected at least one entry: got \[\]"):
+        parse_scene("nearness = []\n" + LEAVING)

@@ -421,3 +421,40 @@ def test_a_solve_in_place_leaves_the_solution_that_it_starts_from_alone(monkeypa
     assert second.converged
     for a, b in zip(first.state, before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+# --------------------------------------------------------------------------- horizons of one's own
+
+
+def test_if_everyone_leaves_early_it_is_a_shorter_game():
+    # Whoever makes 3 of 7 decisions plays as in a game of 3, where everyone does; the end counted, too.
+    for end in (False, True):
+        long = crowds.on_grid((3,) * 4, final_interaction=end)
+        short = crowds.on_grid(final_interaction=end)
+        one, two = (qt.solve(game, beta=0.7, horizon=t) for game, t in ((long, 7), (short, 3)))
+        assert one.converged
+        for agent in long.agents:
+            np.testing.assert_allclose(one.policy[agent][:3], two.policy[agent], atol=1e-9)
+            np.testing.assert_allclose(one.value[agent][:4], two.value[agent], atol=1e-8)
+            np.testing.assert_allclose(one.occupancy[agent][:4], two.occupancy[agent], atol=1e-9)
+            np.testing.assert_allclose(
+                one.occupancy[agent][4:], np.broadcast_to(two.occupancy[agent][3], (4, 12)), atol=1e-9
+            )
+
+
+def test_who_has_left_is_in_nobodys_way():
+    # A blocker, who cannot move and costs dearly, in the only corridor: the walker waits for as long as it is there.
+    # After h decisions it is met once more, at time h, so that the walker steps into its cell at time h + 1.
+    moves = np.array([[0, 1], [1, 2], [2, 3], [3, 3]])
+    walker = qt.Kind("walker", actions=("stay", "on"), successors=moves, rewards=np.full(4, -0.1))
+    stone = qt.Kind("stone", actions=("stay",), successors=np.arange(4)[:, None])
+    for h in (2, 4):
+        members = [
+            qt.Member("w", "walker", 1, goal=3, goal_reward=9.0),
+            qt.Member("s", "stone", 2, horizon=h, weight=50.0),
+        ]
+        game = qt.CrowdGame(cells=4, kinds=[walker, stone], members=members)
+        there = qt.solve(game, beta=5.0, horizon=10).occupancy["w"]
+        assert there[: h + 1, 2:].max() < 1e-3
+        assert there[h + 1, 2] > 0.3
+        assert there[-1, 3] > 0.99

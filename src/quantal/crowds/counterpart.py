@@ -52,7 +52,8 @@ def exact(game: CrowdGame) -> MarkovGame:
     Raises
     ------
     ParameterError
-        If the interaction is a function of the user's own, which is about occupancy, not about positions.
+        If the interaction is a function of the user's own, which is about occupancy, not about positions; or if
+        anyone has a horizon of its own.
     TooLargeError
         If the rewards would not fit into memory.
     """
@@ -61,6 +62,12 @@ def exact(game: CrowdGame) -> MarkovGame:
             "interaction: expected weights and nearness, which say what meeting is worth: got a function of occupancy. "
             "Write the MarkovGame yourself"
         )
+    for member in game.members:
+        if member.horizon is not None:
+            raise ParameterError(
+                f"member {member.name!r}: horizon: who leaves before the end has no exact Markov game, whose rewards "
+                "do not depend on time: expected none. Play it as a crowd (MGE-FB), or leave horizon out"
+            )
     people = _people(game)
     shape = tuple(person.cells.size for person in people)
     memory.require(

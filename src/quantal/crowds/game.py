@@ -41,6 +41,9 @@ from quantal.dynamics import PROBABILITY_TOLERANCE, check_rows
 from quantal.errors import GameError
 from quantal.game import booleans, check_distinct, first, frozen, labels_of, numbers
 
+MOST = 2**53
+"""Largest count: larger whole numbers are not exact in double precision."""
+
 Interaction = Callable[[Any, str], Any]
 """Psi: takes how many others, weighted, are expected in each cell, by kind [kinds, n], and the name of one's own kind;
 returns what being in each cell is worth, [n]. Written with `jax.numpy`."""
@@ -89,7 +92,7 @@ class Kind:
     ) -> None:
         what = f"kind {name!r}"
         labels = labels_of(actions, f"{what}: actions")
-        table = np.array(successors)
+        table = _array(successors, f"{what}: successors")
         if table.ndim == 2:
             table = table[..., None]
         if table.ndim != 3 or table.shape[1] != len(labels):
@@ -102,7 +105,11 @@ class Kind:
                 f"{what}: successors: expected one successor per action where no probabilities are given: got shape "
                 f"{table.shape}. Give the probabilities"
             )
-        chances = np.ones(table.shape) if probabilities is None else np.array(probabilities, dtype=float)
+        chances = (
+            np.ones(table.shape)
+            if probabilities is None
+            else np.array(numbers(probabilities, f"{what}: probabilities"))
+        )
         if chances.ndim == 2:
             chances = chances[..., None]
         n = table.shape[0]
@@ -148,6 +155,10 @@ class Member:
         mu: what its presence costs others, per unit of probability; below 0 it is welcome.
     count
         How many of them there are; they cost one.
+    horizon
+        Its own number of decisions, if it makes fewer than the game has: after them it gets its final reward and is
+        gone. It stays in the cell where it came to, as probability, but neither gets nor minds anything, and nobody
+        meets it from the next step on. One longer than the game's ends with the game.
     rewards, final_rewards
         As in `Kind`, instead of the kind's. Members may share one array.
     """
@@ -161,6 +172,7 @@ class Member:
     present_at_goal: bool = False
     weight: float = 1.0
     count: int = 1
+    horizon: int | None = None
     rewards: ArrayLike | None = None
     final_rewards: ArrayLike | None = None
 
@@ -252,11 +264,15 @@ class CrowdGame:
         if not labels:
             raise GameError("cells: expected at least one: got none. Give the map a cell")
         check_distinct("cells", labels)
+        if interaction is not None and not callable(interaction):
+            raise GameError(
+                f"interaction: expected a function of (others, kind): got {interaction!r}. For weights use kind_weights"
+            )
         values: dict[str, object] = {
             "cells": labels,
-            "kinds": tuple(kinds),
-            "members": tuple(members),
-            "agents": tuple(str(m.name) for m in members),
+            "kinds": _entries(kinds, Kind, "kinds"),
+            "members": _entries(members, Member, "members"),
+            "agents": tuple(m.name for m in members),
             "interaction": interaction,
             "final_interaction": bool(final_interaction),
             "coordinates": None if coordinates is None else numbers(coordinates, "coordinates"),
@@ -369,14 +385,28 @@ def felt(game: CrowdGame) -> np.ndarray:
     return game.kind_weights[np.ix_(kinds, kinds)] * np.array([m.weight for m in game.members])
 
 
+def decisions(game: CrowdGame, agent: int, horizon: int) -> int:
+    """How many decisions a member makes in a game of `horizon`."""
+    own = game.members[agent].horizon
+    return horizon if own is None else min(int(own), horizon)
+
+
+def resting(game: CrowdGame, agent: int) -> np.ndarray:
+    """What stands for staying where nothing is chosen any more, booleans (n, A): an action that stays, or the first."""
+    kind = game.kind_of(agent)
+    own = np.arange(game.number_of_cells)[:, None, None]
+    stays = kind.legal & ((kind.successors == own) | (kind.probabilities == 0)).all(axis=2)
+    which = np.where(stays.any(axis=1, keepdims=True), stays, kind.legal).argmax(axis=1)
+    return (np.arange(kind.legal.shape[1]) == which[:, None]) & kind.legal
+
+
 def legal_of(game: CrowdGame, agent: int) -> np.ndarray:
     """Legal actions of a member, (n, A): at its goal only the one that stays there, or the first where none does."""
     kind, goal = game.kind_of(agent), game.goals[agent]
     if goal is None:
         return kind.legal
     legal = kind.legal.copy()
-    stays = kind.legal[goal] & ((kind.successors[goal] == goal) | (kind.probabilities[goal] == 0)).all(axis=1)
-    legal[goal] = np.arange(legal.shape[1]) == (stays if stays.any() else kind.legal[goal]).argmax()
+    legal[goal] = resting(game, agent)[goal]
     return legal
 
 
@@ -385,6 +415,28 @@ def legal_of(game: CrowdGame, agent: int) -> np.ndarray:
 
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels[:20]) + (f" ... ({len(labels)} in all)" if len(labels) > 20 else "")
+
+
+def _array(given: Any, what: str) -> np.ndarray:
+    try:
+        return np.array(given)
+    except (TypeError, ValueError) as error:
+        raise GameError(
+            f"{what}: expected an array: got {type(given).__name__} ({error}). Make every row as long"
+        ) from None
+
+
+def _entries(given: Any, wanted: type, what: str) -> tuple[Any, ...]:
+    """A tuple of kinds or members, whose names are texts."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise GameError(f"{what}: expected a list of {wanted.__name__}: got {type(given).__name__}. Make it a list")
+    for k, entry in enumerate(given):
+        if not isinstance(entry, wanted):
+            raise GameError(f"{what}[{k}]: expected a {wanted.__name__}: got {entry!r}")
+        name = getattr(entry, "name", None)
+        if not isinstance(name, str):
+            raise GameError(f"{what}[{k}]: name: expected a text: got {name!r}")
+    return tuple(given)
 
 
 def _rewards(given: ArrayLike, what: str) -> np.ndarray:
@@ -408,7 +460,18 @@ def _check_names(game: CrowdGame) -> None:
             )
         if not isinstance(member.count, (int, np.integer)) or member.count < 1:
             raise GameError(f"member {member.name!r}: count: expected a whole number, at least 1: got {member.count!r}")
+        if member.count > MOST:
+            raise GameError(f"member {member.name!r}: count: expected at most {MOST:,}: got a larger number")
+        if member.horizon is not None and (
+            isinstance(member.horizon, bool) or not isinstance(member.horizon, (int, np.integer)) or member.horizon < 1
+        ):
+            raise GameError(
+                f"member {member.name!r}: horizon: expected a whole number of decisions, at least 1, or None for the "
+                f"game's: got {member.horizon!r}"
+            )
         for what in ("weight", "goal_reward"):
+            if not np.isscalar(getattr(member, what)) or isinstance(getattr(member, what), (str, bytes, complex)):
+                raise GameError(f"member {member.name!r}: {what}: expected a number: got {getattr(member, what)!r}")
             if not math.isfinite(getattr(member, what)):
                 raise GameError(
                     f"member {member.name!r}: {what}: expected a finite number: got {getattr(member, what)}"
@@ -637,15 +700,19 @@ def _nearness(given: Any, game: CrowdGame) -> tuple[np.ndarray, np.ndarray]:
     """Cells that count at each cell, and how much, padded with weight 0 to one width."""
     n = game.number_of_cells
     if isinstance(given, tuple):
-        cells, weights = np.array(given[0]), numbers(given[1], "nearness[1]")
-        good = cells.ndim == 2 and cells.shape == weights.shape and cells.shape[0] == n
+        if len(given) != 2:
+            raise GameError(f"nearness: expected a matrix, or the pair (cells, weights): got a tuple of {len(given)}")
+        cells, weights = _array(given[0], "nearness[0]"), numbers(given[1], "nearness[1]")
+        good = cells.ndim == 2 and cells.shape == weights.shape and cells.shape[0] == n and cells.shape[1] > 0
+        if not np.issubdtype(cells.dtype, np.integer):
+            raise GameError(f"nearness: expected cells to be integers: got dtype {cells.dtype}. Give numbers of cells")
         if not good or (cells < 0).any() or (cells >= n).any() or not np.isfinite(weights).all():
             raise GameError(
                 f"nearness: expected cells 0..{n - 1} and finite weights, both of shape ({n}, K): got shapes "
                 f"{cells.shape} and {weights.shape}"
             )
         return frozen(cells.astype(np.int32)), weights
-    shape = np.shape(given) if not hasattr(given, "tocoo") else given.shape
+    shape = _array(given, "nearness").shape if not hasattr(given, "tocoo") else given.shape
     if shape != (n, n):
         raise GameError(f"nearness: expected shape ({n}, {n}), here by there: got {shape}")
     if hasattr(given, "tocoo"):

@@ -27,6 +27,8 @@ ACCELERATOR_CELLS = 2**21
 """The same on a GPU, where there are a hundred thousand threads to keep busy."""
 BUSY = 4
 """Up to this many times more predecessors than actions (at the busiest cell) masses are gathered, not scattered."""
+ENDLESS = 2**30
+"""More decisions than any game has."""
 ROOM = 4
 """A grid may have this many times more places than the map has cells."""
 
@@ -69,6 +71,8 @@ class Block:
     """What an agent would feel of itself: taken off what it feels of all."""
     sense: Int[Array, "*b g"]
     """Which field it feels."""
+    decisions: Int[Array, "*b g"]
+    """How many it makes; `ENDLESS` as many as there are."""
 
 
 @jax.tree_util.register_dataclass
@@ -86,6 +90,8 @@ class Movers:
     """What each agent adds to each field, per unit of its presence, everyone who is like it counted."""
     absorbing: bool = field(metadata={"static": True})
     """Whether anyone has a goal."""
+    leaving: bool = field(metadata={"static": True})
+    """Whether anyone makes fewer decisions than there are."""
     name: str = field(metadata={"static": True})
     """Empty, unless a user's interaction wants to know it."""
 
@@ -172,6 +178,7 @@ def _groups(game: CrowdGame, betas: tuple[float, ...]) -> list[list[int]]:
             member.goal_reward if game.goals[i] is not None else None,
             member.present_at_goal,
             member.weight,
+            member.horizon,
             id(game.rewards[i]),
             id(game.final_rewards[i]),
             betas[i],
@@ -276,6 +283,7 @@ def _movers(
         "goal_reward": np.array([game.members[i].goal_reward for i in first]),
         "own": own,
         "sense": sense,
+        "decisions": np.array([game.members[i].horizon or ENDLESS for i in first]),
     }
     blocks = -(-len(groups) // size)
     short = blocks * size - len(groups)
@@ -299,6 +307,7 @@ def _movers(
         agents=Block(**agents),
         levels=_put(padded.swapaxes(0, 1), dtype),
         absorbing=bool((goals >= 0).any()),
+        leaving=any(game.members[i].horizon is not None for i in first),
         name="" if game.interaction is None else kind.name,
     )
 

@@ -4,7 +4,8 @@ r"""One pass backward and one forward, for a crowd (equations (9)-(12)).
     O^{tau+1}(x') = sum_{x, a} pi^tau(a | x) P(x' | x, a) O^tau(x),          O^0 = where i starts               (12)
 
 T decisions, tau = 0..T-1. The printed algorithm sets Q^{T+1} = R_F and reads Q^T, which it never sets; this is
-equation (10). At its goal an agent stays, worth `goal_reward` at any time, and minds nobody.
+equation (10). At its goal an agent stays, worth `goal_reward` at any time, and minds nobody. Who makes fewer decisions
+has V = R_F after the last, stays, and is met at most once more.
 
 Everything here works on one block of agents (`quantal.crowds.layout`) with the cell axis last, to be called inside jit.
 Actions are rows of their own, and policies are kept as weights and one scale: XLA on a CPU makes one pass over memory
@@ -51,8 +52,16 @@ class Choice(NamedTuple):
 # ---------------------------------------------------------------------- who is where
 
 
-def presence(movers: Movers, agents: Block, occupancy: Float[Array, "*t g N"]) -> Float[Array, "*t g N"]:
-    """Where others may meet the agents: not where they have arrived and left."""
+def presence(
+    movers: Movers, agents: Block, occupancy: Float[Array, "*t g N"], time: Array | int | None = None
+) -> Float[Array, "*t g N"]:
+    """Where others may meet the agents: not where they have arrived and left, nor after their own last step.
+
+    `time` is when, of occupancies [g, N]; others are of all times from 0 on.
+    """
+    if movers.leaving:
+        times = jnp.arange(occupancy.shape[0])[:, None] if time is None else time
+        occupancy = jnp.where((times > agents.decisions)[..., None], 0.0, occupancy)
     if not movers.absorbing:
         return occupancy
     return jnp.where(_at(agents.absent, occupancy.shape[-1]), 0.0, occupancy)
@@ -99,10 +108,15 @@ def near(model: CrowdModel, x: Float[Array, "*s N"]) -> Float[Array, "*s N"]:
 
 
 def psi(
-    model: CrowdModel, movers: Movers, agents: Block, field: Float[Array, "F N"], own: Float[Array, "g N"]
+    model: CrowdModel,
+    movers: Movers,
+    agents: Block,
+    field: Float[Array, "F N"],
+    own: Float[Array, "g N"],
+    time: Array | int,
 ) -> Float[Array, "g N"]:
     """Psi(O_-i)(x): what others make of being at x, at one time."""
-    there = agents.own[:, None] * presence(movers, agents, own)
+    there = agents.own[:, None] * presence(movers, agents, own, time)
     if model.interaction is not None:
         mine = jnp.arange(field.shape[0]) == agents.sense[:, None]
         others = field - mine[..., None] * there[:, None]
@@ -177,8 +191,25 @@ def last_value(
     """V^T."""
     value = movers.finals[agents.final]
     if model.final_interaction:
-        value = value + psi(model, movers, agents, field[:, -1], own[-1])
+        value = value + psi(model, movers, agents, field[:, -1], own[-1], own.shape[0] - 1)
     return _arrived(movers, agents, value)
+
+
+def _left(
+    model: CrowdModel,
+    movers: Movers,
+    agents: Block,
+    time: Array,
+    value: Float[Array, "g N"],
+    psi: Float[Array, "g N"],
+) -> Float[Array, "g N"]:
+    """The value at a time, which is R_F (+ Psi) for who has made the last decision of one's own."""
+    if not movers.leaving:
+        return value
+    final = movers.finals[agents.final]
+    if model.final_interaction:
+        final = final + psi
+    return jnp.where((time >= agents.decisions)[:, None], _arrived(movers, agents, final), value)
 
 
 def backward(
@@ -197,13 +228,16 @@ def backward(
     """
     rewards, room = movers.rewards[agents.reward], margin(movers.moves)
 
-    def body(ahead: Array, now: tuple[Array, Array]) -> tuple[Array, T]:
-        field, own = now
-        choice, value = decide(movers, agents, rule, rewards, psi(model, movers, agents, field, own), ahead)
+    def body(ahead: Array, now: tuple[Array, Array, Array]) -> tuple[Array, T]:
+        field, own, time = now
+        felt = psi(model, movers, agents, field, own, time)
+        choice, value = decide(movers, agents, rule, rewards, felt, ahead)
+        value = _left(model, movers, agents, time, value, felt)
         return lax.dynamic_update_slice(ahead, value, (0, room)), keep(choice, value)
 
     last = _padded(last_value(model, movers, agents, field, own), room)
-    return lax.scan(body, last, (jnp.moveaxis(field, 1, 0)[:horizon], own[:horizon]), reverse=True)[1]
+    now = jnp.moveaxis(field, 1, 0)[:horizon], own[:horizon], jnp.arange(horizon)
+    return lax.scan(body, last, now, reverse=True)[1]
 
 
 # ---------------------------------------------------------------------- forward
@@ -252,10 +286,14 @@ def forward(
 ) -> tuple[Float[Array, "t g N"], Float[Array, "g N"]]:
     """Occupancies at the decisions, [T, g, N], and after the last."""
 
-    def body(mass: Array, now: tuple[Rows, Array]) -> tuple[Array, Array]:
-        return move(movers, agents, *now, mass), mass
+    def body(mass: Array, now: tuple[Rows, Array, Array]) -> tuple[Array, Array]:
+        weights, scale, time = now
+        moved = move(movers, agents, weights, scale, mass)
+        if movers.leaving:
+            moved = jnp.where((time >= agents.decisions)[:, None], mass, moved)
+        return moved, mass
 
-    last, before = lax.scan(body, agents.start, (weights, scale))
+    last, before = lax.scan(body, agents.start, (weights, scale, jnp.arange(scale.shape[0])))
     return before, last
 
 
@@ -288,11 +326,12 @@ def payoff_change(
     """Max |Q - Q'| of a block between two expectations, over decisions and legal actions; NaN counts as infinite."""
     rewards, room = movers.rewards[agents.reward], margin(movers.moves)
 
-    def body(aheads: Pair, now: tuple[Pair, Pair]) -> tuple[Pair, Array]:
+    def body(aheads: Pair, now: tuple[Pair, Pair, Array]) -> tuple[Pair, Array]:
+        fields, owns, time = now
+        felt = [psi(model, movers, agents, field, own, time) for field, own in zip(fields, owns, strict=True)]
         # Both side by side, so that no Q has to be kept.
         one, two = (
-            decide(movers, agents, rule, rewards, psi(model, movers, agents, field, own), ahead)
-            for field, own, ahead in zip(*now, aheads, strict=True)
+            decide(movers, agents, rule, rewards, worth, ahead) for worth, ahead in zip(felt, aheads, strict=True)
         )
         change = reduce(
             jnp.maximum,
@@ -301,16 +340,22 @@ def payoff_change(
                 for a, b, row in zip(one[0].q, two[0].q, movers.barred, strict=True)
             ],
         )
+        if movers.leaving:
+            change = jnp.where((time >= agents.decisions)[:, None], 0.0, change)
         later = tuple(
-            lax.dynamic_update_slice(ahead, value, (0, room))
-            for ahead, (_, value) in zip(aheads, (one, two), strict=True)
+            lax.dynamic_update_slice(ahead, _left(model, movers, agents, time, value, worth), (0, room))
+            for ahead, (_, value), worth in zip(aheads, (one, two), felt, strict=True)
         )
         return later, jnp.where(jnp.isnan(change), jnp.inf, change).max()
 
     last = tuple(
         _padded(last_value(model, movers, agents, field, own), room) for field, own in zip(fields, owns, strict=True)
     )
-    now = tuple(jnp.moveaxis(field, 1, 0)[:horizon] for field in fields), tuple(own[:horizon] for own in owns)
+    now = (
+        tuple(jnp.moveaxis(field, 1, 0)[:horizon] for field in fields),
+        tuple(own[:horizon] for own in owns),
+        jnp.arange(horizon),
+    )
     return lax.scan(body, last, now, reverse=True)[1].max()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantal.crowds.game import CrowdGame, steps_to
+from quantal.crowds.game import CrowdGame, decisions, steps_to
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
@@ -160,7 +160,8 @@ def _journey(scene: Scene, name: str, member: int, path: np.ndarray, occupancy: 
     goal = None if who.goal is None else int(who.goal)
     there = np.flatnonzero(path == goal) if goal is not None else np.array([], dtype=int)
     arrival = int(there[0]) if there.size else None
-    on_the_way = path[: len(path) if arrival is None else arrival + 1]
+    gone = len(path) if who.horizon is None else who.horizon + 1
+    on_the_way = path[: gone if arrival is None else arrival + 1]
     stands = np.flatnonzero(on_the_way[1:] == on_the_way[:-1])
     runs = np.split(stands, np.flatnonzero(np.diff(stands) > 1) + 1)
     waits = [Wait(int(path[run[0]]), int(run[0]), int(run.size)) for run in runs if run.size]
@@ -191,9 +192,10 @@ def _crowd_path(solution: CrowdSolution, i: int) -> np.ndarray:
     ahead = np.take_along_axis(kind.successors, kind.probabilities.argmax(axis=-1)[..., None], axis=-1)[..., 0]
     where, chances = game.starts[i]
     path = [int(where[chances.argmax()])]
-    for policy in np.asarray(solution.policy[i]):
+    last = decisions(game, i, solution.horizon)
+    for time, policy in enumerate(np.asarray(solution.policy[i])):
         x = path[-1]
-        path.append(x if x == goal else int(ahead[x, _likeliest(policy[x], ahead[x] == x)]))
+        path.append(x if x == goal or time >= last else int(ahead[x, _likeliest(policy[x], ahead[x] == x)]))
     return np.array(path)
 
 
@@ -233,6 +235,9 @@ def _open(scene: Scene, member: int) -> np.ndarray:
 
 def _independent_meetings(scene: Scene, members: list[int], occupancy: list[np.ndarray]) -> np.ndarray:
     met = [where * _open(scene, member) for where, member in zip(occupancy, members, strict=True)]
+    for where, member in zip(met, members, strict=True):
+        if (own := scene.members[member].horizon) is not None:
+            where[own + 1 :] = 0.0
     pairs = np.array([[float((a * b).sum()) for b in met] for a in met])
     np.fill_diagonal(pairs, 0.0)
     return pairs

@@ -275,7 +275,9 @@ class _Reader:
             expected = problem["msg"].removeprefix("Input should be ").removeprefix("String should ")
             expected = expected.replace("greater than or equal to", "at least").replace("greater than", "more than")
             expected = expected.replace("less than or equal to", "at most")
-            if kind in ("model_type", "dict_type"):
+            if kind == "too_short":
+                expected = "at least one entry"
+            elif kind in ("model_type", "dict_type"):
                 expected = "a table of keys"
             elif kind == "string_pattern_mismatch":
                 expected = "directions out of < > ^ v"
@@ -463,6 +465,7 @@ class _Reader:
                     present_at_goal=_first_said("present_at_goal", wishes, False),
                     weight=_first_said("weight", wishes, 1.0),
                     count=agent.count,
+                    horizon=_first_said("horizon", wishes, None),
                     rewards=own,
                 )
             )

@@ -115,10 +115,14 @@ class Scene:
         return counterpart.entries(self.crowd())
 
     def game(self, play: Play = "auto") -> CrowdGame | MarkovGame:
-        """Make the exact game where it is small (at most `EXACT_ENTRIES`), else the crowd; or the one asked for."""
+        """Make the exact game where it is small (at most `EXACT_ENTRIES`), else the crowd; or the one asked for.
+
+        Where anyone leaves before the end (a horizon of its own) there is no exact one.
+        """
         if play not in ("auto", "exact", "crowd"):
             raise ParameterError(f"play={play!r}: expected 'auto', 'exact' or 'crowd'")
-        if play == "exact" or (play == "auto" and self.exact_entries <= EXACT_ENTRIES):
+        leaving = any(m.horizon is not None for m in self.members)
+        if play == "exact" or (play == "auto" and not leaving and self.exact_entries <= EXACT_ENTRIES):
             return self.exact()
         return self.crowd()
 
@@ -172,7 +176,8 @@ class Scene:
 
 def _by_distance(where: Map, weights: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Cells that count at each cell, by the steps |dx| + |dy| between them, and how much: (n, K) each."""
-    reach = len(weights) - 1
+    width, height = np.max(where.cells, axis=0) - np.min(where.cells, axis=0)
+    reach = min(len(weights) - 1, int(width + height))  # nothing is farther apart
     square = [(dx, dy) for dx in range(-reach, reach + 1) for dy in range(-reach, reach + 1)]
     around = [(dx, dy) for dx, dy in square if abs(dx) + abs(dy) <= reach]
     there = [[where.number.get((x + dx, y + dy), -1) for dx, dy in around] for x, y in where.cells]

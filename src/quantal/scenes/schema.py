@@ -38,6 +38,7 @@ class Wishes(_Table):
     goal_reward: Finite | None = None
     present_at_goal: bool | None = None
     weight: Finite | None = None
+    horizon: Annotated[int, Field(ge=1)] | None = None
 
 
 class Mover(Wishes):
