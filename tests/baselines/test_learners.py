@@ -27,6 +27,8 @@ from quantal.baselines import (
     train,
 )
 from quantal.baselines.learned import settled_at
+from quantal.baselines.schedules import exploration_of, schedule_of
+from quantal.baselines.training import check_learner, check_seed, listed
 from quantal.games.experiments import selten_chmura_2008
 
 CLIMBING = np.array([[11.0, -30, 0], [-30, 7, 6], [0, 0, 5]])
@@ -356,27 +358,32 @@ def test_bad_input_says_what_is_accepted():
         baselines.correlated_q(game, "z", steps=10)
     for learner, said in (("nash-q", "got 'nash-q'"), (QLearning, r"QLearning\(...\): got the class"), (None, "None")):
         with pytest.raises(ParameterError, match=f"learner: expected settings.*{said}"):
-            train(game, learner, steps=10)
+            check_learner(learner)
     for seed in (2**63, 2**64, -1, 0.5, True, "3"):
         with pytest.raises(ParameterError, match=r"0 <= seed < 2\*\*63"):
-            train(game, QLearning(), steps=10, seeds=(seed,))
+            check_seed(seed)
+    assert check_seed(2**63 - 1) == 2**63 - 1  # not by way of a float, which would round it
+    with pytest.raises(ParameterError, match="seed=18446744073709551616"):
+        train(game, QLearning(), steps=10, seeds=(2**64,))
     with pytest.raises(ParameterError, match="seeds=3: expected several"):
-        train(game, QLearning(), steps=10, seeds=3)
+        listed(3)
     for steps in (10**13, 10**30):
         with pytest.raises(ParameterError, match="at most 1,000,000,000,000"):
             train(game, QLearning(), steps=steps)
     with pytest.raises(ParameterError, match="rule=<class"):
         JointQ(Correlated)
     for settings, said in (
-        ({"rate": "fast"}, "rate='fast': expected a number"),
         ({"rate": 1.5}, "rate=1.5: expected at most 1"),
         ({"exploration": 1.5}, "epsilon=1.5: expected at most 1"),
-        ({"exploration": Decay}, "exploration=<class"),
         ({"initial": np.inf}, "initial=inf"),
     ):
         with pytest.raises(ParameterError, match=said):
             QLearning(**settings)
-    for temperature in (0, Constant(0), Cooling(5.0, 0.0, 1.0)):
+    with pytest.raises(ParameterError, match="rate='fast': expected a number"):
+        schedule_of("rate", "fast")
+    with pytest.raises(ParameterError, match="exploration=<class"):
+        exploration_of(Decay)
+    for temperature in (0.0, Constant(0.0), Cooling(5.0, 0.0, 1.0)):
         with pytest.raises(ParameterError, match="positive"):
             Boltzmann(temperature)
     with pytest.raises(ParameterError, match=r"value=-1\.0: expected a finite number >= 0"):

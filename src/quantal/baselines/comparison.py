@@ -26,7 +26,7 @@ from quantal.baselines.learned import Learned
 from quantal.baselines.nash_q import Nash
 from quantal.baselines.nscp import nscp_learner
 from quantal.baselines.q_learning import QLearning
-from quantal.baselines.training import EPISODE, check_learner, listed, run_length, train
+from quantal.baselines.training import EPISODE, Learner, check_learner, listed, run_length, train
 from quantal.errors import ParameterError
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
@@ -128,7 +128,7 @@ def learn(game: MarkovGame, learner: Any, seeds: Iterable[int], **how: Any) -> t
 
 def compare(
     game: MarkovGame,
-    methods: Iterable[Any] | str = ("q-learning", "uce-q", "ece-q", "rce-q", "lce-q"),
+    methods: Iterable[Any] | Learner | str = ("q-learning", "uce-q", "ece-q", "rce-q", "lce-q"),
     seeds: Iterable[int] = range(10),
     *,
     steps: int | None = None,

@@ -99,7 +99,7 @@ class PerVisit:
 Schedule: TypeAlias = Constant | Decay | Cooling | PerVisit
 
 
-def schedule_of(what: str, given: Schedule | float, most: float = math.inf) -> Schedule:
+def schedule_of(what: str, given: object, most: float = math.inf) -> Schedule:
     """Make a schedule of a number, which stays; refuse what is none, or goes beyond `most`."""
     if isinstance(given, (Constant, Decay, Cooling, PerVisit)):
         schedule = given
@@ -186,13 +186,13 @@ class Uniform:
 Exploration: TypeAlias = Greedy | Boltzmann | Uniform
 
 
-def exploration_of(given: Exploration | float) -> Exploration:
+def exploration_of(given: object) -> Exploration:
     """Make exploration of a number, an epsilon; refuse what is none."""
     if isinstance(given, (Greedy, Boltzmann, Uniform)):
         return given
     if isinstance(given, (bool, str)) or not isinstance(given, Real):
         raise ParameterError(f"exploration={given!r}: expected Greedy(...), Boltzmann(...), Uniform(), or an epsilon")
-    return Greedy(given)
+    return Greedy(float(given))
 
 
 def settle(learner: Any) -> None:

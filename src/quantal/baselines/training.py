@@ -165,7 +165,7 @@ def train(
         If what is learned would not fit into memory.
     """
     check_learner(learner)
-    given = tuple(_seed(seed) for seed in listed(seeds))
+    given = tuple(check_seed(seed) for seed in listed(seeds))
     if not given:
         raise ParameterError("seeds: expected at least one: got none")
     if (steps is None) == (episodes is None):
@@ -295,7 +295,8 @@ def listed(seeds: object) -> Iterable[Any]:
     return seeds
 
 
-def _seed(given: object) -> int:
+def check_seed(given: object) -> int:
+    """Refuse what JAX's generators cannot begin with."""
     seed = int(given) if isinstance(given, float) and given.is_integer() else given
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= LARGEST_SEED:
         raise ParameterError(f"seed={given!r}: expected a whole number, 0 <= seed < 2**63")
