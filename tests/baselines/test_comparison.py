@@ -58,6 +58,13 @@ def test_a_contest_is_written_down(contest):
     assert [t.get_text() for t in drawn.axes[1].get_yticklabels()] == ["Q-learning", "Nash-Q"]
 
 
+def test_one_method_needs_no_list():
+    game = qt.games.grid.game_one()
+    for method in ("fictitious-play", QLearning()):
+        (row,) = compare(game, method, (0,), steps=20).contestants
+        assert row.runs[0].parameters.steps == 20
+
+
 def test_unknown_methods_are_refused():
     with pytest.raises(ParameterError, match=r"method 'sarsa': expected one of q-learning"):
         compare(qt.games.grid.game_one(), ["sarsa"])
@@ -81,6 +88,9 @@ def test_bad_input_on_the_command_line():
     run = CliRunner().invoke(app, ["train", "grid-one", "--method", "sarsa"])
     assert run.exit_code == 2
     assert "expected one of q-learning" in run.stderr
+    run = CliRunner().invoke(app, ["train", "grid-one", "--seed", "18446744073709551616"])
+    assert run.exit_code == 2
+    assert "expected a whole number, 0 <= seed < 2**63" in run.stderr
     run = CliRunner().invoke(app, ["compare", "grid-one", "--figure", "x.gif"])
     assert run.exit_code == 2
 

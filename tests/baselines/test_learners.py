@@ -10,7 +10,9 @@ from quantal.baselines import (
     FMQ,
     Boltzmann,
     Constant,
+    Cooling,
     Correlated,
+    Decay,
     Foe,
     Friend,
     Greedy,
@@ -24,6 +26,9 @@ from quantal.baselines import (
     nscp_learner,
     train,
 )
+from quantal.baselines.learned import settled_at
+from quantal.baselines.schedules import exploration_of, schedule_of
+from quantal.baselines.training import check_learner, check_seed, listed
 from quantal.games.experiments import selten_chmura_2008
 
 CLIMBING = np.array([[11.0, -30, 0], [-30, 7, 6], [0, 0, 5]])
@@ -251,23 +256,60 @@ def test_fictitious_play_first_rounds_by_hand():
     "learner",
     [
         QLearning(),
-        JointQ(Correlated("u"), exploration=Greedy()),
         JointQ(Correlated("l"), exploration=Greedy()),
-        JointQ(Nash(), PerVisit()),
-        nscp_learner(),
-        FMQ(),
+        pytest.param(JointQ(Correlated("u"), exploration=Greedy()), marks=pytest.mark.deep),
+        pytest.param(JointQ(Nash(), PerVisit()), marks=pytest.mark.deep),
+        pytest.param(nscp_learner(), marks=pytest.mark.deep),
+        pytest.param(FMQ(), marks=pytest.mark.deep),
     ],
     ids=lambda learner: learner.name,
 )
 def test_a_seed_gives_the_same_run_bit_for_bit_whichever_run_beside_it(learner):
+    # Alone, at other places among others, and in a second block.
     game = qt.games.random.stochastic(3, 2, 2, seed=1)
-    several = train(game, learner, steps=700, seeds=(4, 5, 6))
-    again = train(game, learner, steps=700, seeds=(6,))[0]
-    for name in ("policy", "q", "value"):
-        for i in range(2):
-            np.testing.assert_array_equal(getattr(several[2], name)[i], getattr(again, name)[i])
-    np.testing.assert_array_equal(several[2].curve, again.curve)
-    assert any((several[0].q[i] != several[1].q[i]).any() for i in range(2))  # seeds matter
+    alone = train(game, learner, steps=700, seeds=(6,))[0]
+    for seeds in ((4, 5, 6), (6, 1, 2, 3), (*range(30, 47), 6, 5)):
+        runs = train(game, learner, steps=700, seeds=seeds)
+        beside = runs[seeds.index(6)]
+        for name in ("policy", "q", "value"):
+            for i in range(2):
+                np.testing.assert_array_equal(getattr(beside, name)[i], getattr(alone, name)[i])
+        np.testing.assert_array_equal(beside.curve, alone.curve)
+        assert beside.parameters == alone.parameters
+        assert any((runs[0].q[i] != runs[1].q[i]).any() for i in range(2))  # seeds matter
+
+
+def test_a_run_counted_in_episodes_ends_alike_beside_longer_ones():
+    # Lanes that need more steps for as many episodes go on beside one that is over: it must not notice.
+    game = qt.games.grid.game_one("2x2")
+    runs = train(game, QLearning(), episodes=300, seeds=range(6))
+    assert len({run.parameters.steps for run in runs}) > 1
+    shortest = min(runs, key=lambda run: run.parameters.steps)
+    alone = train(game, QLearning(), episodes=300, seeds=(shortest.parameters.seed,))[0]
+    np.testing.assert_array_equal(shortest.curve, alone.curve)
+    np.testing.assert_array_equal(shortest.curve_steps, alone.curve_steps)
+    assert shortest.settled == alone.settled
+
+
+def test_who_has_learned_nothing_has_not_settled():
+    # A rate of 0 learns nothing, whatever is seen: its curve is as flat as one that has long settled.
+    run = baselines.q_learning(qt.games.random.stochastic(3, 2, 2, seed=1), steps=100, rate=0.0)
+    assert (run.curve == run.curve[0]).all()
+    assert run.settled is None
+    assert run.steps_to_settle is None
+    assert not run.converged
+    assert "never moved" in str(run.status)
+    # One that jumps to its end at once has.
+    assert settled_at(np.array([[0.0], [1.0], [1.0], [1.0]])) == 1
+
+
+def test_plain_numbers_are_schedules():
+    game = qt.games.random.stochastic(3, 2, 2, seed=1)
+    plain = baselines.q_learning(game, steps=50, rate=0.1, exploration=0.2)
+    said = baselines.q_learning(game, steps=50, rate=Constant(0.1), exploration=Greedy(Constant(0.2)))
+    assert plain.learner == said.learner
+    np.testing.assert_array_equal(plain.q[0], said.q[0])
+    assert nscp_learner(0.5, 0.1).exploration == Greedy(0.1)
 
 
 def test_episodes_are_counted_and_end_runs():
@@ -314,5 +356,35 @@ def test_bad_input_says_what_is_accepted():
         baselines.correlated_q(game, steps=10, exploration=Boltzmann())
     with pytest.raises(ParameterError, match="selection='z'"):
         baselines.correlated_q(game, "z", steps=10)
+    for learner, said in (("nash-q", "got 'nash-q'"), (QLearning, r"QLearning\(...\): got the class"), (None, "None")):
+        with pytest.raises(ParameterError, match=f"learner: expected settings.*{said}"):
+            check_learner(learner)
+    for seed in (2**63, 2**64, -1, 0.5, True, "3"):
+        with pytest.raises(ParameterError, match=r"0 <= seed < 2\*\*63"):
+            check_seed(seed)
+    assert check_seed(2**63 - 1) == 2**63 - 1  # not by way of a float, which would round it
+    with pytest.raises(ParameterError, match="seed=18446744073709551616"):
+        train(game, QLearning(), steps=10, seeds=(2**64,))
+    with pytest.raises(ParameterError, match="seeds=3: expected several"):
+        listed(3)
+    for steps in (10**13, 10**30):
+        with pytest.raises(ParameterError, match="at most 1,000,000,000,000"):
+            train(game, QLearning(), steps=steps)
+    with pytest.raises(ParameterError, match="rule=<class"):
+        JointQ(Correlated)
+    for settings, said in (
+        ({"rate": 1.5}, "rate=1.5: expected at most 1"),
+        ({"exploration": 1.5}, "epsilon=1.5: expected at most 1"),
+        ({"initial": np.inf}, "initial=inf"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            QLearning(**settings)
+    with pytest.raises(ParameterError, match="rate='fast': expected a number"):
+        schedule_of("rate", "fast")
+    with pytest.raises(ParameterError, match="exploration=<class"):
+        exploration_of(Decay)
+    for temperature in (0.0, Constant(0.0), Cooling(5.0, 0.0, 1.0)):
+        with pytest.raises(ParameterError, match="positive"):
+            Boltzmann(temperature)
     with pytest.raises(ParameterError, match=r"value=-1\.0: expected a finite number >= 0"):
         Constant(-1.0)

@@ -26,11 +26,10 @@ from quantal.baselines.learned import Learned
 from quantal.baselines.nash_q import Nash
 from quantal.baselines.nscp import nscp_learner
 from quantal.baselines.q_learning import QLearning
-from quantal.baselines.training import EPISODE, train
+from quantal.baselines.training import EPISODE, Learner, check_learner, listed, run_length, train
 from quantal.errors import ParameterError
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
-from quantal.request import whole
 from quantal.rollout import evaluate
 
 METHODS: dict[str, Callable[[], Any]] = {
@@ -129,7 +128,7 @@ def learn(game: MarkovGame, learner: Any, seeds: Iterable[int], **how: Any) -> t
 
 def compare(
     game: MarkovGame,
-    methods: Iterable[Any] = ("q-learning", "uce-q", "ece-q", "rce-q", "lce-q"),
+    methods: Iterable[Any] | Learner | str = ("q-learning", "uce-q", "ece-q", "rce-q", "lce-q"),
     seeds: Iterable[int] = range(10),
     *,
     steps: int | None = None,
@@ -146,7 +145,7 @@ def compare(
     game
         What is played.
     methods
-        Names (`METHODS`), or learners with settings of your own.
+        Names (`METHODS`), or learners with settings of your own; one alone may be given as it is.
     seeds, steps, episodes, discount
         As in `quantal.baselines.train`. 20,000 steps unless told otherwise.
     episode_length
@@ -158,11 +157,15 @@ def compare(
         Called with the share done.
     """
     alone = game.number_of_states == 1
-    length = whole("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length, 1, ">= 1")
-    chosen = tuple(learner_named(m) if isinstance(m, str) else m for m in methods)
+    length = run_length("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length)
+    several = (methods,) if isinstance(methods, str) or not isinstance(methods, Iterable) else methods
+    chosen = tuple(learner_named(m) if isinstance(m, str) else m for m in several)
+    for learner in chosen:
+        if not isinstance(learner, FictitiousPlay):
+            check_learner(learner)
     if not chosen:
         raise ParameterError(f"methods: expected at least one of {', '.join(METHODS)}: got none")
-    lanes = tuple(seeds)
+    lanes = tuple(listed(seeds))
     if steps is None and episodes is None:
         steps = 20_000
     how = {"steps": steps, "episodes": episodes, "discount": discount, "episode_length": length}

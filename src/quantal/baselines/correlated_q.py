@@ -19,7 +19,7 @@ from quantal.baselines.correlated import check_selection, stage_rule
 from quantal.baselines.joint_q import Chosen, JointQ
 from quantal.baselines.learned import Learned
 from quantal.baselines.schedules import Exploration, Schedule
-from quantal.baselines.training import train
+from quantal.baselines.training import train_one
 from quantal.game import MarkovGame
 
 
@@ -60,8 +60,8 @@ def correlated_q(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = JointQ.rate,
-    exploration: Exploration = JointQ.exploration,
+    rate: Schedule | float = JointQ.rate,
+    exploration: Exploration | float = JointQ.exploration,
     initial: float = JointQ.initial,
 ) -> Learned:
     """Let the agents learn by correlated-Q.
@@ -76,13 +76,4 @@ def correlated_q(
         As in `quantal.baselines.JointQ`.
     """
     learner = JointQ(Correlated(selection), rate, exploration, initial)
-    (found,) = train(
-        game,
-        learner,
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    return train_one(game, learner, steps, episodes, seed, discount, episode_length)

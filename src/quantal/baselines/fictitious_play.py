@@ -32,12 +32,11 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from quantal.baselines.learned import Learned, Outcome, learned_from, settled_at
-from quantal.baselines.training import CHECKPOINTS, learning_discount
+from quantal.baselines.training import CHECKPOINTS, learning_discount, run_length
 from quantal.bellman import backup
 from quantal.game import MarkovGame
 from quantal.layout import Model, model_of, to_public
 from quantal.precision import double_precision
-from quantal.request import whole
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def fictitious_play(
     Learned
         `policy` and `models` are the frequencies; `value` is V, the best answer's.
     """
-    rounds = whole("steps", steps, 1, "a whole number of rounds, at least 1")
+    rounds = run_length("steps", steps)
     discounts = learning_discount(game, discount)
     began = perf_counter()
     model, gamma = model_of(game), jnp.asarray(discounts)

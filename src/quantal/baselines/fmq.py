@@ -19,8 +19,17 @@ from jaxtyping import Array, Float
 
 from quantal.baselines.learned import Learned, Outcome
 from quantal.baselines.q_learning import best_actions
-from quantal.baselines.schedules import Boltzmann, Clock, Constant, Exploration, Schedule
-from quantal.baselines.training import Actions, Transition, train
+from quantal.baselines.schedules import (
+    Boltzmann,
+    Clock,
+    Constant,
+    Exploration,
+    Schedule,
+    exploration_of,
+    rate_at,
+    settle,
+)
+from quantal.baselines.training import Actions, Transition, train_one
 from quantal.baselines.world import World, chosen
 from quantal.game import MarkovGame
 
@@ -50,9 +59,12 @@ class FMQ:
     """
 
     weight: float = 10.0
-    rate: Schedule = Constant(0.9)
-    exploration: Exploration = Boltzmann()
+    rate: Schedule | float = Constant(0.9)
+    exploration: Exploration | float = Boltzmann()
     initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
 
     @property
     def name(self) -> str:
@@ -80,13 +92,13 @@ class FMQ:
 
     def act(self, world: World, memory: Maxima, state: Array, clock: Clock, numbers: Array) -> Actions:
         """Everyone for itself."""
-        chose = []
+        chose, play = [], exploration_of(self.exploration).behaviour
         for i, (legal, number) in enumerate(zip(world.legal, numbers, strict=True)):
             here = self.estimates(
                 Maxima(*(tuple(x[state][None] for x in field) for field in memory)),  # this state alone
                 i,
             )[0]
-            chose.append(chosen(self.exploration.behaviour(here, legal[state].astype(float), clock), number))
+            chose.append(chosen(play(here, legal[state].astype(float), clock), number))
         return tuple(chose)
 
     def learn(self, world: World, memory: Maxima, seen: Transition, clock: Clock) -> Maxima:
@@ -99,7 +111,7 @@ class FMQ:
             slack = SAME * (1 + jnp.abs(paid))
             more, same = paid > most + slack, jnp.abs(paid - most) <= slack
             count = jnp.where(more, 1.0, memory.hits[i][cell] + same)
-            rate = self.rate(clock, memory.tries[i][cell])
+            rate = rate_at(self.rate, clock, memory.tries[i][cell])
             live = seen.live > 0
             q.append(memory.q[i].at[cell].set(old + seen.live * rate * (paid - old)))
             largest.append(memory.largest[i].at[cell].set(jnp.where(live & more, paid, most)))
@@ -126,8 +138,8 @@ def fmq(
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
     weight: float = FMQ.weight,
-    rate: Schedule = FMQ.rate,
-    exploration: Exploration = FMQ.exploration,
+    rate: Schedule | float = FMQ.rate,
+    exploration: Exploration | float = FMQ.exploration,
     initial: float = FMQ.initial,
 ) -> Learned:
     """Let the agents learn by FMQ.
@@ -139,13 +151,4 @@ def fmq(
     weight, rate, exploration, initial
         As in `FMQ`.
     """
-    (found,) = train(
-        game,
-        FMQ(weight, rate, exploration, initial),
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    return train_one(game, FMQ(weight, rate, exploration, initial), steps, episodes, seed, discount, episode_length)

@@ -20,7 +20,7 @@ from quantal.baselines.joint_q import Chosen, JointQ
 from quantal.baselines.learned import Learned
 from quantal.baselines.minimax import minimax_one
 from quantal.baselines.schedules import Exploration, Schedule
-from quantal.baselines.training import train
+from quantal.baselines.training import train_one
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 
@@ -87,8 +87,8 @@ def friend_or_foe(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = JointQ.rate,
-    exploration: Exploration = JointQ.exploration,
+    rate: Schedule | float = JointQ.rate,
+    exploration: Exploration | float = JointQ.exploration,
     initial: float = JointQ.initial,
 ) -> Learned:
     """Let the agents learn by friend-Q or foe-Q.
@@ -105,13 +105,4 @@ def friend_or_foe(
     if others not in ("friend", "foe"):
         raise ParameterError(f"others={others!r}: expected 'friend' or 'foe'")
     learner = JointQ(Friend() if others == "friend" else Foe(), rate, exploration, initial)
-    (found,) = train(
-        game,
-        learner,
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    return train_one(game, learner, steps, episodes, seed, discount, episode_length)

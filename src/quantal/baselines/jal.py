@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from quantal.baselines.learned import Learned
 from quantal.baselines.modelling import Counts, Modeller
 from quantal.baselines.schedules import Decay, Exploration, Greedy, Schedule
-from quantal.baselines.training import train
+from quantal.baselines.training import train_one
 from quantal.game import MarkovGame
 
 RATE = Decay(1.0, 0.001)
@@ -21,7 +21,7 @@ EXPLORATION = Greedy()
 
 
 def joint_action_learner(
-    rate: Schedule = RATE, exploration: Exploration = EXPLORATION, initial: float = 0.0
+    rate: Schedule | float = RATE, exploration: Exploration | float = EXPLORATION, initial: float = 0.0
 ) -> Modeller:
     """Make the learner."""
     return Modeller("JAL", Counts(), rate, exploration, initial)
@@ -35,8 +35,8 @@ def jal(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = RATE,
-    exploration: Exploration = EXPLORATION,
+    rate: Schedule | float = RATE,
+    exploration: Exploration | float = EXPLORATION,
     initial: float = 0.0,
 ) -> Learned:
     """Let the agents learn as joint-action learners.
@@ -48,13 +48,5 @@ def jal(
     rate, exploration, initial
         Learning rate, how actions are chosen while learning, and first values of joint actions.
     """
-    (found,) = train(
-        game,
-        joint_action_learner(rate, exploration, initial),
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    learner = joint_action_learner(rate, exploration, initial)
+    return train_one(game, learner, steps, episodes, seed, discount, episode_length)

@@ -17,7 +17,18 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from quantal.baselines.learned import Outcome
-from quantal.baselines.schedules import Boltzmann, Clock, Decay, Exploration, PerVisit, Schedule, Uniform
+from quantal.baselines.schedules import (
+    Boltzmann,
+    Clock,
+    Decay,
+    Exploration,
+    Greedy,
+    PerVisit,
+    Schedule,
+    Uniform,
+    rate_at,
+    settle,
+)
 from quantal.baselines.training import Actions, Transition
 from quantal.baselines.world import World, chosen
 from quantal.errors import ParameterError
@@ -80,9 +91,16 @@ class JointQ:
     """
 
     rule: StageRule
-    rate: Schedule = Decay(1.0, 0.001)
-    exploration: Exploration = Uniform()
+    rate: Schedule | float = Decay(1.0, 0.001)
+    exploration: Exploration | float = Uniform()
     initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rule, type) or not isinstance(self.rule, StageRule):
+            raise ParameterError(
+                f"rule={self.rule!r}: expected a rule for stage games: Correlated('u'), Nash(), Friend() or Foe()"
+            )
+        settle(self)
 
     @property
     def name(self) -> str:
@@ -122,7 +140,7 @@ class JointQ:
         legal = [mask[state].astype(float) for mask in world.legal]
         own, coins = numbers[1 : 1 + world.agents], numbers[1 + world.agents :]
         explored = [chosen(mask, number) for mask, number in zip(legal, own, strict=True)]
-        if memory.play is None or isinstance(self.exploration, (Boltzmann, Uniform)):
+        if memory.play is None or not isinstance(self.exploration, Greedy):
             return tuple(explored)
         joint = memory.play.joint
         if joint is not None and joint.shape[1] == 1:
@@ -130,7 +148,7 @@ class JointQ:
             followed = jnp.unravel_index(flat, world.counts)
         else:
             followed = [chosen(policy[state], n) for policy, n in zip(memory.play.policies, own, strict=True)]
-        epsilon = self.exploration.epsilon(clock, jnp.zeros(()))
+        epsilon = self.exploration.now(clock)
         return tuple(
             jnp.where(coin < epsilon, wild, tame) for coin, wild, tame in zip(coins, explored, followed, strict=True)
         )
@@ -144,7 +162,7 @@ class JointQ:
         old = row[:, joint]
         visits = jnp.zeros(()) if memory.visits is None else memory.visits[seen.state, joint]
         target = seen.reward + world.discount * seen.going * memory.values[seen.next]
-        new = old + seen.live * self.rate(clock, visits) * (target - old)
+        new = old + seen.live * rate_at(self.rate, clock, visits) * (target - old)
         row = row.at[:, joint].set(new)
         legal = tuple(mask[seen.state] for mask in world.legal)
         made = self._made(world, row, legal, (new != old).any())

@@ -39,6 +39,10 @@ class Progress(enum.Enum):
 
     SETTLED = "Settled: the values of the start no longer move by more than 1%."
     MOVING = "Not settled: the values of the start still move. Learn longer, or let the learning rate fall further."
+    UNMOVED = (
+        "Not settled: the values of the start have never moved, so that nothing is known of where they settle. Learn "
+        "longer, or explore more; where the start is worth what was thought at first, judge by the certificate."
+    )
     CONVERGED = "Converged: a sweep over all states changes nothing beyond the tolerance."
     UNCONVERGED = (
         "Not converged: the sweep limit was reached first. Such iterations may cycle for ever; raise max_sweeps, or "
@@ -102,7 +106,7 @@ class Learned:
     curve_steps, curve_episodes
         Steps made and episodes ended at these, (points,).
     settled
-        Checkpoint from which `curve` stays within 1% of its end, or None.
+        Checkpoint from which `curve` stays within 1% of its end; None where it does not, or has never moved.
     status
         How learning ended.
     parameters
@@ -166,11 +170,21 @@ class Learned:
 
 
 def settled_at(curve: Float[np.ndarray, "points M"]) -> int | None:
-    """Return the first checkpoint from which every agent's value stays near its last, if that is early enough."""
+    """Return the first checkpoint from which every agent's value stays near its last, if that is early enough.
+
+    None too where no value has ever moved: who has learned nothing has not settled.
+    """
+    if unmoved(curve):
+        return None
     scale = max(float(np.abs(curve).max()), np.finfo(float).tiny)
     away = (np.abs(curve - curve[-1]) > NEAR * scale).any(axis=1)
     first = int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
     return first if first <= LATE * (len(curve) - 1) else None
+
+
+def unmoved(curve: Float[np.ndarray, "points M"]) -> bool:
+    """Whether nobody's value has changed at all."""
+    return bool((curve == curve[0]).all())
 
 
 def learned_from(
@@ -197,7 +211,7 @@ def learned_from(
     joint = None if outcome.joint is None else np.asarray(outcome.joint)
     single = joint is not None and (joint.shape[0] == 1 or len(agents) == 1)
     if status is None:
-        status = Progress.MOVING if settled is None else Progress.SETTLED
+        status = Progress.SETTLED if settled is not None else Progress.UNMOVED if unmoved(curve) else Progress.MOVING
     return Learned(
         game=game,
         learner=learner,

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from quantal.baselines.learned import Outcome
 from quantal.baselines.q_learning import best_actions
-from quantal.baselines.schedules import Clock, Exploration, PerVisit, Schedule
+from quantal.baselines.schedules import Clock, Exploration, PerVisit, Schedule, exploration_of, rate_at, settle
 from quantal.baselines.training import Actions, Transition
 from quantal.baselines.world import World, chosen
 from quantal.game import MarkovGame
@@ -79,9 +79,12 @@ class Modeller:
 
     title: str
     model: Model
-    rate: Schedule
-    exploration: Exploration
+    rate: Schedule | float
+    exploration: Exploration | float
     initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
 
     @property
     def name(self) -> str:
@@ -120,7 +123,7 @@ class Modeller:
     def act(self, world: World, memory: Modelled, state: Array, clock: Clock, numbers: Array) -> Actions:
         """Answer the models."""
         return tuple(
-            chosen(self.exploration.behaviour(ev, legal[state].astype(float), clock), number)
+            chosen(exploration_of(self.exploration).behaviour(ev, legal[state].astype(float), clock), number)
             for ev, legal, number in zip(self.expected(world, memory, state), world.legal, numbers, strict=True)
         )
 
@@ -138,7 +141,7 @@ class Modeller:
         old = memory.q[seen.state, :, joint]
         visits = jnp.zeros(()) if memory.visits is None else memory.visits[seen.state, joint]
         target = seen.reward + world.discount * seen.going * ahead
-        new = old + seen.live * self.rate(clock, visits) * (target - old)
+        new = old + seen.live * rate_at(self.rate, clock, visits) * (target - old)
         return Modelled(
             q=memory.q.at[seen.state, :, joint].set(new),
             models=models,

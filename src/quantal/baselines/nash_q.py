@@ -17,7 +17,7 @@ from quantal.baselines.joint_q import Chosen, JointQ
 from quantal.baselines.learned import Learned
 from quantal.baselines.lemke_howson import nash_one
 from quantal.baselines.schedules import Exploration, Schedule
-from quantal.baselines.training import train
+from quantal.baselines.training import train_one
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 
@@ -53,8 +53,8 @@ def nash_q(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = JointQ.rate,
-    exploration: Exploration = JointQ.exploration,
+    rate: Schedule | float = JointQ.rate,
+    exploration: Exploration | float = JointQ.exploration,
     initial: float = JointQ.initial,
 ) -> Learned:
     """Let two agents learn by Nash-Q.
@@ -71,13 +71,4 @@ def nash_q(
     ParameterError
         If there are not two agents, or a parameter cannot be used.
     """
-    (found,) = train(
-        game,
-        JointQ(Nash(), rate, exploration, initial),
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    return train_one(game, JointQ(Nash(), rate, exploration, initial), steps, episodes, seed, discount, episode_length)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from quantal.baselines.learned import Learned
 from quantal.baselines.modelling import Modeller, Recency
 from quantal.baselines.schedules import Decay, Exploration, Greedy, Schedule
-from quantal.baselines.training import train
+from quantal.baselines.training import train_one
 from quantal.game import MarkovGame
 
 RATE = Decay(1.0, 0.001)
@@ -25,7 +25,10 @@ WEIGHT = 0.1
 
 
 def nscp_learner(
-    rate: Schedule = RATE, exploration: Exploration = EXPLORATION, weight: float = WEIGHT, initial: float = 0.0
+    rate: Schedule | float = RATE,
+    exploration: Exploration | float = EXPLORATION,
+    weight: float = WEIGHT,
+    initial: float = 0.0,
 ) -> Modeller:
     """Make the learner."""
     return Modeller("NSCP-style (reconstructed)", Recency(weight), rate, exploration, initial)
@@ -39,8 +42,8 @@ def nscp(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = RATE,
-    exploration: Exploration = EXPLORATION,
+    rate: Schedule | float = RATE,
+    exploration: Exploration | float = EXPLORATION,
     weight: float = WEIGHT,
     initial: float = 0.0,
 ) -> Learned:
@@ -55,13 +58,5 @@ def nscp(
     weight
         Of the newest action in the models, 0 to 1.
     """
-    (found,) = train(
-        game,
-        nscp_learner(rate, exploration, weight, initial),
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    learner = nscp_learner(rate, exploration, weight, initial)
+    return train_one(game, learner, steps, episodes, seed, discount, episode_length)

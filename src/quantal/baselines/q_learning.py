@@ -17,8 +17,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from quantal.baselines.learned import Learned, Outcome
-from quantal.baselines.schedules import Clock, Decay, Exploration, Greedy, PerVisit, Schedule
-from quantal.baselines.training import Actions, Transition, train
+from quantal.baselines.schedules import (
+    Clock,
+    Decay,
+    Exploration,
+    Greedy,
+    PerVisit,
+    Schedule,
+    exploration_of,
+    rate_at,
+    settle,
+)
+from quantal.baselines.training import Actions, Transition, train_one
 from quantal.baselines.world import World, chosen
 from quantal.game import MarkovGame
 
@@ -44,9 +54,12 @@ class QLearning:
         What every action is thought to be worth at first.
     """
 
-    rate: Schedule = Decay(1.0, 0.001)
-    exploration: Exploration = Greedy()
+    rate: Schedule | float = Decay(1.0, 0.001)
+    exploration: Exploration | float = Greedy()
     initial: float = 0.0
+
+    def __post_init__(self) -> None:
+        settle(self)
 
     @property
     def name(self) -> str:
@@ -69,7 +82,7 @@ class QLearning:
     def act(self, world: World, memory: OwnValues, state: Array, clock: Clock, numbers: Array) -> Actions:
         """Everyone for itself."""
         return tuple(
-            chosen(self.exploration.behaviour(q[state], legal[state].astype(float), clock), number)
+            chosen(exploration_of(self.exploration).behaviour(q[state], legal[state].astype(float), clock), number)
             for q, legal, number in zip(memory.q, world.legal, numbers, strict=True)
         )
 
@@ -80,7 +93,8 @@ class QLearning:
             visits = jnp.zeros(()) if memory.visits is None else memory.visits[i][seen.state, a]
             target = seen.reward[i] + world.discount[i] * seen.going * q[seen.next].max()
             old = q[seen.state, a]
-            learned.append(q.at[seen.state, a].set(old + seen.live * self.rate(clock, visits) * (target - old)))
+            rate = seen.live * rate_at(self.rate, clock, visits)
+            learned.append(q.at[seen.state, a].set(old + rate * (target - old)))
         visits = memory.visits and tuple(
             n.at[seen.state, a].add(seen.live) for n, a in zip(memory.visits, seen.actions, strict=True)
         )
@@ -109,8 +123,8 @@ def q_learning(
     seed: int = 0,
     discount: float | Sequence[float] | None = None,
     episode_length: int | None = None,
-    rate: Schedule = QLearning.rate,
-    exploration: Exploration = QLearning.exploration,
+    rate: Schedule | float = QLearning.rate,
+    exploration: Exploration | float = QLearning.exploration,
     initial: float = QLearning.initial,
 ) -> Learned:
     """Let every agent learn by independent Q-learning.
@@ -123,13 +137,4 @@ def q_learning(
         As in `QLearning`.
     """
     learner = QLearning(rate, exploration, initial)
-    (found,) = train(
-        game,
-        learner,
-        steps=steps,
-        episodes=episodes,
-        seeds=(seed,),
-        discount=discount,
-        episode_length=episode_length,
-    )
-    return found
+    return train_one(game, learner, steps, episodes, seed, discount, episode_length)

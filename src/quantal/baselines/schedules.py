@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from numbers import Real
+from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
@@ -98,15 +99,49 @@ class PerVisit:
 Schedule: TypeAlias = Constant | Decay | Cooling | PerVisit
 
 
+def schedule_of(what: str, given: object, most: float = math.inf) -> Schedule:
+    """Make a schedule of a number, which stays; refuse what is none, or goes beyond `most`."""
+    if isinstance(given, (Constant, Decay, Cooling, PerVisit)):
+        schedule = given
+    elif isinstance(given, (bool, str)) or not isinstance(given, Real):
+        raise ParameterError(
+            f"{what}={given!r}: expected a number, or one of Constant, Decay, Cooling and PerVisit(...)"
+        )
+    else:
+        schedule = Constant(float(given))
+    match schedule:
+        case Constant():
+            largest = schedule.value
+        case PerVisit():
+            largest = 1.0
+        case _:
+            largest = max(schedule.first, schedule.last)
+    if largest > most:
+        raise ParameterError(f"{what}={given!r}: expected at most {most:g}")
+    return schedule
+
+
+def rate_at(rate: Schedule | float, clock: Clock, visits: Num[Array, ""]) -> Float[Array, ""]:
+    """A learner's rate now."""
+    return schedule_of("rate", rate)(clock, visits)
+
+
 @dataclass(frozen=True)
 class Greedy:
     """On-policy: the best action, but with probability epsilon any legal one, all equally probable."""
 
-    epsilon: Schedule = Decay(1.0, 0.001)
+    epsilon: Schedule | float = Decay(1.0, 0.001)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "epsilon", schedule_of("epsilon", self.epsilon, 1.0))
+
+    def now(self, clock: Clock) -> Float[Array, ""]:
+        """Epsilon."""
+        return schedule_of("epsilon", self.epsilon)(clock, jnp.zeros(()))
 
     def mixed(self, best: Float[Array, "A"], legal: Num[Array, "A"], clock: Clock) -> Float[Array, "A"]:
         """Mix a policy with uniform play."""
-        epsilon = self.epsilon(clock, jnp.zeros(()))
+        epsilon = self.now(clock)
         return (1 - epsilon) * best + epsilon * legal / legal.sum()
 
     def behaviour(self, q: Float[Array, "A"], legal: Num[Array, "A"], clock: Clock) -> Float[Array, "A"]:
@@ -118,11 +153,20 @@ class Greedy:
 class Boltzmann:
     """On-policy: probabilities proportional to exp(Q / temperature)."""
 
-    temperature: Schedule = Cooling(500.0, 1.0, 0.006)
+    temperature: Schedule | float = Cooling(500.0, 1.0, 0.006)
+
+    def __post_init__(self) -> None:
+        schedule = schedule_of("temperature", self.temperature)
+        object.__setattr__(self, "temperature", schedule)
+        if isinstance(schedule, Constant) and schedule.value == 0:
+            raise ParameterError("Boltzmann: temperature 0: expected it positive. For the best action take Greedy(0)")
+        if isinstance(schedule, Cooling) and schedule.last == 0:
+            raise ParameterError("Boltzmann: a temperature that cools to 0: expected it to stay positive, last > 0")
 
     def behaviour(self, q: Float[Array, "A"], legal: Num[Array, "A"], clock: Clock) -> Float[Array, "A"]:
         """Probabilities of the actions, given what they are worth; minus infinity where illegal."""
-        weights = jnp.exp((q - q.max()) / self.temperature(clock, jnp.zeros(())))
+        temperature = schedule_of("temperature", self.temperature)(clock, jnp.zeros(()))
+        weights = jnp.exp((q - q.max()) / temperature)
         return weights / weights.sum()
 
 
@@ -140,6 +184,23 @@ class Uniform:
 
 
 Exploration: TypeAlias = Greedy | Boltzmann | Uniform
+
+
+def exploration_of(given: object) -> Exploration:
+    """Make exploration of a number, an epsilon; refuse what is none."""
+    if isinstance(given, (Greedy, Boltzmann, Uniform)):
+        return given
+    if isinstance(given, (bool, str)) or not isinstance(given, Real):
+        raise ParameterError(f"exploration={given!r}: expected Greedy(...), Boltzmann(...), Uniform(), or an epsilon")
+    return Greedy(float(given))
+
+
+def settle(learner: Any) -> None:
+    """Turn the numbers among a new learner's settings into schedules."""
+    object.__setattr__(learner, "rate", schedule_of("rate", learner.rate, 1.0))
+    object.__setattr__(learner, "exploration", exploration_of(learner.exploration))
+    if isinstance(learner.initial, bool) or not isinstance(learner.initial, Real) or not math.isfinite(learner.initial):
+        raise ParameterError(f"initial={learner.initial!r}: expected a finite number")
 
 
 def greedy(q: Float[Array, "A"]) -> Float[Array, "A"]:

@@ -9,8 +9,11 @@ what came of them, starts episodes anew, and keeps the time:
     readout = learner.read(world, memory)                            what it would play, and thinks it is worth
 
 An episode ends in a state that is never left and pays nothing, or after `episode_length` steps (what comes later still
-counts: the learner is not told that it was cut). Each lane draws from a generator of its own, so that a seed gives the
-same run whichever others run beside it.
+counts: the learner is not told that it was cut). Each lane draws from a generator of its own.
+
+A seed gives the same run, bit for bit, whichever others run beside it. A compiler vectorises a loop over three lanes
+otherwise than one over four, and rounds otherwise: so lanes are run in blocks of one width (`BLOCK`), with idle lanes
+where seeds are wanting, and every program is always the same one, compiled from its first call on.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from quantal.baselines.schedules import Clock
 from quantal.baselines.world import World, world_of
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
-from quantal.precision import double_precision, quick_jit
+from quantal.precision import compiled, double_precision, quick_jit
 from quantal.request import per_agent, whole
 
 Actions: TypeAlias = tuple[Array, ...]
@@ -45,6 +48,13 @@ CHECKPOINTS = 50
 """Points of the learning curve."""
 EPISODE = 100
 """Steps after which an episode is cut, unless told otherwise."""
+BLOCK = 16
+"""Lanes that run side by side: enough to fill vector units, few enough that one alone does not wait for them."""
+BLOCK_BYTES = 2**26
+"""What a block's lanes know may be as large as this; in larger games blocks are narrower."""
+MOST = 10**12
+"""Steps or episodes of a run; at a million a second, eleven days."""
+LARGEST_SEED = 2**63 - 1
 DISCOUNT = 0.9
 """Greenwald & Hall's, unless told otherwise."""
 
@@ -134,7 +144,7 @@ def train(
     steps, episodes
         How long: one of the two.
     seeds
-        One run each; the same seeds together give the same runs, bit for bit.
+        One run each. A seed gives the same run, bit for bit, whichever others run beside it.
     discount
         A number below 1, or one per agent. 0.9 unless given; 0 in a game of one state.
     episode_length
@@ -154,61 +164,143 @@ def train(
     TooLargeError
         If what is learned would not fit into memory.
     """
-    given = tuple(whole("seed", seed, 0, "a whole number >= 0") for seed in seeds)
+    check_learner(learner)
+    given = tuple(check_seed(seed) for seed in listed(seeds))
     if not given:
         raise ParameterError("seeds: expected at least one: got none")
     if (steps is None) == (episodes is None):
         raise ParameterError(f"steps={steps}, episodes={episodes}: expected one of the two: say how long to learn")
     what, number = ("episodes", episodes) if steps is None else ("steps", steps)
-    limit = whole(what, number, 1, "a whole number >= 1")
+    limit = run_length(what, number)
     alone = game.number_of_states == 1
-    length = whole("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length, 1, ">= 1")
+    length = run_length("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length)
     discounts = learning_discount(game, discount)
     learner.check(game)
-    began = perf_counter()
     world = world_of(game, discounts)
-    _check_memory(learner, world, len(given))
-    keys = jnp.stack([jax.random.key(seed) for seed in given])
+    width = _width(learner, world, len(given))
+    results: list[Learned] = []
+    for first in range(0, len(given), width):
+        began = perf_counter()
+        some = given[first : first + width]
+
+        def told(share: float, first: int = first) -> None:
+            if progress is not None:
+                progress(min(1.0, (first + share * width) / len(given)))
+
+        with compiled():
+            runs = _run_block(game, learner, world, some, width, limit, length, steps is None, told)
+        seconds = (perf_counter() - began) / len(some)
+        results += [
+            learned_from(game, learner, **run, discount=tuple(map(float, discounts)), seed=seed, seconds=seconds)
+            for seed, run in zip(some, runs, strict=True)
+        ]
+    return tuple(results)
+
+
+def _run_block(
+    game: MarkovGame,
+    learner: Learner,
+    world: World,
+    seeds: Sequence[int],
+    width: int,
+    limit: int,
+    length: int,
+    by_episodes: bool,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Run as many seeds as a block has lanes, or fewer; what a record says of each."""
+    count = len(seeds)
+    keys = jnp.stack([jax.random.key(seed) for seed in (*seeds, *(seeds[-1],) * (width - count))])
+    limits = jnp.asarray([limit] * count + [0] * (width - count))  # a lane too many is over before it begins
+    start = game.start.reshape(-1)
     lanes = _begin(learner, world, keys)
     # Checkpoints are evenly spread over the steps; over the episodes, after as many steps as half of them may take.
-    curve: list[np.ndarray] = [np.asarray(_start_values(learner, world, game.start.reshape(-1), lanes.memory))]
-    times: list[np.ndarray] = [np.zeros((2, len(given)))]
+    curve = [np.asarray(_values(learner, world, lanes.memory)) @ start]
+    times = [np.zeros((2, width), int)]
     piece = 0
     while True:
-        for count in _pieces(limit, len(curve)) if steps is not None else (PIECE,):
-            made = map(jnp.asarray, (piece, count, limit, length))
-            lanes = _advance(learner, world, steps is None, lanes, keys, *made)
+        for many in (PIECE,) if by_episodes else _pieces(limit, len(curve)):
+            made = map(jnp.asarray, (piece, many))
+            lanes = _advance(learner, world, by_episodes, lanes, keys, *made, limits, jnp.asarray(length))
             piece += 1
-        curve.append(np.asarray(_start_values(learner, world, game.start.reshape(-1), lanes.memory)))
+        curve.append(np.asarray(_values(learner, world, lanes.memory)) @ start)
         times.append(np.stack([np.asarray(lanes.steps), np.asarray(lanes.episodes)]))
-        done = float((times[-1][1] if steps is None else times[-1][0]).min()) / limit
-        if progress is not None:
-            progress(min(1.0, done))
+        done = float(times[-1][int(by_episodes), :count].min()) / limit
+        progress(min(1.0, done))
         if done >= 1:
             break
     outcomes = jax.tree.map(np.asarray, _read(learner, world, lanes.memory))
-    seconds = perf_counter() - began
-    visited = np.asarray(lanes.visited)
-    path, when = np.stack(curve), np.stack(times)
-    results: list[Learned] = []
-    for lane, seed in enumerate(given):
-        outcome = jax.tree.map(lambda x, lane=lane: x[lane], outcomes)
-        results.append(
-            learned_from(
-                game,
-                learner,
-                outcome,
-                discount=tuple(map(float, discounts)),
-                seed=seed,
-                curve=path[:, lane],
-                steps=when[:, 0, lane].astype(int),
-                episodes=when[:, 1, lane].astype(int),
-                visited=visited[lane],
-                settled=settled_at(path[:, lane]),
-                seconds=seconds / len(given),
-            )
+    visited, path, when = np.asarray(lanes.visited), np.stack(curve), np.stack(times)
+    runs: list[dict[str, Any]] = []
+    for lane in range(count):
+        # By episodes, lanes beside this one may have gone on when it was over.
+        last = int(np.argmax(when[:, int(by_episodes), lane] >= limit)) + 1
+        runs.append(
+            {
+                "outcome": jax.tree.map(lambda x, lane=lane: x[lane], outcomes),
+                "curve": path[:last, lane],
+                "steps": when[:last, 0, lane],
+                "episodes": when[:last, 1, lane],
+                "visited": visited[lane],
+                "settled": settled_at(path[:last, lane]),
+            }
         )
-    return tuple(results)
+    return runs
+
+
+def train_one(
+    game: MarkovGame,
+    learner: Learner,
+    steps: int | None,
+    episodes: int | None,
+    seed: int,
+    discount: float | Sequence[float] | None,
+    episode_length: int | None,
+) -> Learned:
+    """Learn with one seed."""
+    (found,) = train(
+        game,
+        learner,
+        steps=steps,
+        episodes=episodes,
+        seeds=(seed,),
+        discount=discount,
+        episode_length=episode_length,
+    )
+    return found
+
+
+def check_learner(learner: object) -> None:
+    """Raise `ParameterError` for what is no learner."""
+    if isinstance(learner, type):
+        raise ParameterError(f"learner: expected settings, {learner.__name__}(...): got the class {learner.__name__}")
+    if not isinstance(learner, Learner):
+        raise ParameterError(
+            f"learner: expected settings such as QLearning() or JointQ(Correlated('u')): got {learner!r}"
+        )
+
+
+def run_length(what: str, given: object) -> int:
+    """Check a number of steps, episodes or rounds."""
+    number = whole(what, given, 1, "a whole number >= 1")
+    if number > MOST:
+        raise ParameterError(f"{what}={given!r}: expected at most {MOST:,}")
+    return number
+
+
+def listed(seeds: object) -> Iterable[Any]:
+    """Refuse what is no list of seeds."""
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ParameterError(f"seeds={seeds!r}: expected several, such as range(10), or (3,) for one")
+    return seeds
+
+
+def check_seed(given: object) -> int:
+    """Refuse what JAX's generators cannot begin with."""
+    seed = int(given) if isinstance(given, float) and given.is_integer() else given
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= LARGEST_SEED:
+        raise ParameterError(f"seed={given!r}: expected a whole number, 0 <= seed < 2**63")
+    return int(seed)
 
 
 def learning_discount(game: MarkovGame, discount: float | Sequence[float] | None) -> np.ndarray:
@@ -228,12 +320,17 @@ def _pieces(limit: int, checkpoint: int) -> Iterable[int]:
         yield min(PIECE, last - begin)
 
 
-def _check_memory(learner: Learner, world: World, lanes: int) -> None:
+def _width(learner: Learner, world: World, seeds: int) -> int:
+    """Lanes of a block: of the game's and the learner's size, never of how many seeds there are."""
     shapes = jax.eval_shape(partial(_first, learner), world, jax.random.key(0))
     size = sum(x.size * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(shapes))
+    width = BLOCK
+    while width > 1 and width * size > BLOCK_BYTES:
+        width //= 2
     memory.require(
-        3 * lanes * size, f"{learner.name} with {lanes} seeds", "Use fewer seeds at a time, or a smaller game"
+        (3 * width + seeds) * size, f"{learner.name} with {seeds} seeds", "Use fewer seeds at a time, or a smaller game"
     )
+    return width
 
 
 def _first(learner: Learner, world: World, key: Array) -> _Lane:
@@ -256,16 +353,16 @@ def _advance(
     keys: Array,
     piece: Int[Array, ""],
     count: Int[Array, ""],
-    limit: Int[Array, ""],
+    limits: Int[Array, "B"],
     length: Int[Array, ""],
 ) -> _Lane:
     width = learner.draws(world) + world.draws
     numbers = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, piece), (PIECE, width)), out_axes=1)(keys)
 
-    def step(lane: _Lane, number: Array) -> _Lane:
+    def step(lane: _Lane, number: Array, limit: Array) -> _Lane:
         return _stepped(learner, world, by_episodes, limit, length, lane, number)
 
-    return lax.fori_loop(0, count, lambda t, lanes: jax.vmap(step)(lanes, numbers[t]), lanes)
+    return lax.fori_loop(0, count, lambda t, lanes: jax.vmap(step)(lanes, numbers[t], limits), lanes)
 
 
 def _stepped(
@@ -273,7 +370,7 @@ def _stepped(
 ) -> _Lane:
     done = lane.episodes if by_episodes else lane.steps
     live = done < limit
-    clock = Clock(lane.steps, jnp.minimum(done / limit, 1.0))
+    clock = Clock(lane.steps, jnp.minimum(done / jnp.maximum(limit, 1), 1.0))
     own = learner.draws(world)
     actions = learner.act(world, lane.memory, lane.state, clock, numbers[:own])
     after = world.move(lane.state, actions, numbers[own:])
@@ -298,8 +395,8 @@ def _stepped(
 
 
 @partial(quick_jit, static_argnames="learner")
-def _start_values(learner: Learner, world: World, start: Array, memories: Any) -> Float[Array, "B M"]:
-    return jax.vmap(lambda m: learner.values(world, m) @ start)(memories)
+def _values(learner: Learner, world: World, memories: Any) -> Float[Array, "B M S"]:
+    return jax.vmap(lambda m: learner.values(world, m))(memories)
 
 
 @partial(quick_jit, static_argnames="learner")

@@ -37,12 +37,20 @@ def train(
             help="q-learning, uce-q, ece-q, rce-q, lce-q, nash-q, friend-q, foe-q, jal, fmq, nscp or fictitious-play."
         ),
     ] = "q-learning",
-    steps: Annotated[int | None, typer.Option(min=1, help="How long to learn. (Default: 20000.)")] = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Or: how many episodes.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How long to learn: decisions in all. (Default: 20000.)")
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Or how many episodes; give one of the two.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 0,
     discount: Annotated[float | None, typer.Option(help="Below 1. (Default: 0.9; 0 for one-shot games.)")] = None,
     episode_length: Annotated[
-        int | None, typer.Option("--episode-length", min=1, help="Cut episodes here. (Default: the horizon, or 100.)")
+        int | None,
+        typer.Option(
+            "--episode-length",
+            min=1,
+            help="Decisions after which an episode is cut, in learning and in scoring. (Default: 1 for one-shot games; "
+            "the game's horizon where nobody arrives anywhere; else 100.)",
+        ),
     ] = None,
     state: StateOption = None,
     certificate: Annotated[bool, typer.Option("--certificate", help="Judge it: exploitability, signals.")] = False,
@@ -98,11 +106,19 @@ def compare(
         str, typer.Option(help="Names as for `quantal train`, with commas between them.")
     ] = "q-learning,uce-q,ece-q,rce-q,lce-q",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0.")] = 10,
-    steps: Annotated[int | None, typer.Option(min=1, help="How long to learn. (Default: 20000.)")] = None,
-    episodes: Annotated[int | None, typer.Option(min=1, help="Or: how many episodes.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How long to learn: decisions in all. (Default: 20000.)")
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="Or how many episodes; give one of the two.")] = None,
     discount: Annotated[float | None, typer.Option(help="Below 1. (Default: 0.9; 0 for one-shot games.)")] = None,
     episode_length: Annotated[
-        int | None, typer.Option("--episode-length", min=1, help="Cut episodes here. (Default: the horizon, or 100.)")
+        int | None,
+        typer.Option(
+            "--episode-length",
+            min=1,
+            help="Decisions after which an episode is cut, in learning and in scoring. (Default: 1 for one-shot games; "
+            "the game's horizon where nobody arrives anywhere; else 100.)",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the table (.csv).")] = None,
     figure: FigureOption = None,
