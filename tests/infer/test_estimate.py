@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import quantal as qt
+from quantal.figures import inference
 from quantal.games.experiments import selten_chmura_2008
 from quantal.infer import EstimateStatus, Features
 from quantal.infer import features as wants
@@ -158,6 +159,23 @@ def test_precision_of_people_in_twelve_games(rounds, criterion, beta):
         spread = 4 * slope * np.sqrt(seen * (1 - seen) / n)
         expected = np.sqrt((spread**2).sum()) / second
     assert found.standard_error == pytest.approx(expected, rel=2e-3)
+
+
+def test_observed_beside_predicted():
+    """Every role of every game twice (two actions), and drawn where they belong."""
+    published = selten_chmura_2008()[:2]
+    found = qt.infer.precision([e.game for e in published], [e.counts for e in published], start=1.0)
+    points = found.fitted()
+    assert len(points) == 2 * 2 * 2
+    first = points[0]
+    assert (first.game, first.agent, first.action) == (0, "row", "up")
+    assert first.observed == pytest.approx(0.07902)
+    assert first.predicted == pytest.approx(qt.solve(published[0].game, beta=found.value).policy["row"][0, 0], abs=1e-9)
+    figure = inference.fit([(p.agent, p.observed, p.predicted, p.choices) for p in points])
+    drawn = figure.axes[0].collections[0].get_offsets()
+    assert {tuple(np.round(row, 9)) for row in drawn} == {
+        (round(p.predicted, 9), round(p.observed, 9)) for p in points if p.agent == "row"
+    }
 
 
 def test_roles_have_precisions_of_their_own():

@@ -13,6 +13,9 @@ NORMAL = 1.959964
 """Half the width of a 95% interval, in standard errors."""
 
 
+MARKS = ("o", "s", "^", "D", "v", "P")
+
+
 def estimates(rows: Sequence[tuple[str, float, float]], what: str) -> Figure:
     """Draw estimates (name, estimate, standard error) as dots with their 95% intervals."""
     with style():
@@ -47,4 +50,37 @@ def beliefs(odds: Sequence[dict[str, dict[str, float]]]) -> Figure:
             axes.set_ylabel(f"goal of {agent}")
             label_ends(axes, ends, float(len(odds) - 1))
         panels[-1].set_xlabel("decisions seen")
+    return figure
+
+
+def fit(points: Sequence[tuple[str, float, float, float]], what: str = "choices") -> Figure:
+    """Draw observed against predicted frequencies.
+
+    Parameters
+    ----------
+    points
+        (group, observed, predicted, number of choices) each; groups are told apart by colour and mark, and marks
+        grow with the number of choices.
+    what
+        What the frequencies are of.
+    """
+    groups = list(dict.fromkeys(group for group, _, _, _ in points))
+    most = max(n for _, _, _, n in points)
+    with style():
+        figure = new_figure(4.6, 4.6)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="0.8", lw=0.8, zorder=0)
+        for k, group in enumerate(groups):
+            mine = [(predicted, observed, n) for name, observed, predicted, n in points if name == group]
+            x, y, n = zip(*mine, strict=True)
+            sizes = [6 + 40 * count / most for count in n]
+            mark = MARKS[k % len(MARKS)]
+            axes.scatter(x, y, s=sizes, color=COLOURS[k % len(COLOURS)], marker=mark, alpha=0.8, lw=0, label=group)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"predicted share of {what}")
+        axes.set_ylabel(f"observed share of {what}")
+        if len(groups) > 1:
+            axes.legend(frameon=False, loc="upper left")
     return figure

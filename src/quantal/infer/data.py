@@ -199,7 +199,7 @@ def _possible(game: MarkovGame, states: np.ndarray, actions: np.ndarray, after: 
             fine &= ((table[row] == after[:, j, None]) & (chances[row] > 0)).any(axis=-1)
         return fine
     row = (*states.T, *actions.T)
-    flat = np.ravel_multi_index(tuple(after.T), game.state_shape)
+    flat = np.asarray(np.ravel_multi_index(tuple(after.T), game.state_shape))
     return ((dynamics.successors[row] == flat[:, None]) & (dynamics.probabilities[row] > 0)).any(axis=-1)
 
 

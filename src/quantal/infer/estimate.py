@@ -17,7 +17,7 @@ import enum
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -59,6 +59,20 @@ class EstimateStatus(enum.Enum):
 
     def __str__(self) -> str:
         return self.value
+
+
+class Fitted(NamedTuple):
+    """One observed frequency, and what the estimate makes of it."""
+
+    game: int
+    """Which of the pooled games."""
+    agent: str
+    place: tuple[int, ...]
+    action: str
+    observed: float
+    predicted: float
+    choices: float
+    """How many choices the observed frequency is a share of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +183,27 @@ class Estimate:
 
         width = float(ndtri(0.5 + level / 2)) * self.standard_errors
         return {name: (float(x - w), float(x + w)) for name, x, w in zip(self.names, self.vector, width, strict=True)}
+
+    def fitted(self, least: float = 1.0) -> tuple[Fitted, ...]:
+        """Observed beside predicted frequencies, of every action in every place with at least so many choices seen.
+
+        Places are (time and) state numbers as in the data's counts; one entry per game, agent, place and action.
+        """
+        found: list[Fitted] = []
+        for k, (problem, solution) in enumerate(zip(self.likelihood.problems, self.solutions, strict=True)):
+            predictions = problem.policies(solution)  # type: ignore[arg-type]
+            for i, (counts, policy) in enumerate(zip(problem.observed.counts, predictions, strict=True)):
+                total = counts.sum(axis=-1)
+                for place in map(tuple, np.argwhere(total >= max(least, 1e-300))):
+                    for a, label in enumerate(problem.game.actions[i]):
+                        share = float(counts[place][a] / total[place])
+                        where = tuple(int(x) for x in place)
+                        found.append(
+                            Fitted(
+                                k, problem.game.agents[i], where, label, share, float(policy[place][a]), total[place]
+                            )
+                        )
+        return tuple(found)
 
     def profile(self, name: str = "", *, points: int = 21, width: float = 3.0) -> Profile:
         """Work out a profile likelihood.
@@ -479,7 +514,9 @@ def inverted(
     matrix = np.where(np.logical_or.outer(dead, dead), 0.0, expected / np.outer(own, own))
     roots, vectors = np.linalg.eigh(matrix)
     none = roots <= UNIDENTIFIED * size
-    warnings = [f"not identified: nothing that was observed depends on {names[k]!r}" for k in np.flatnonzero(dead)]
+    warnings = [
+        f"not identified: nothing that was observed depends on {names[k]!r}" for k in np.flatnonzero(dead).tolist()
+    ]
     lost = dead.copy()
     for vector in vectors.T[none]:
         direction = np.where(dead, 0.0, vector) / own / units
@@ -488,7 +525,7 @@ def inverted(
         direction = direction / np.abs(direction).max()
         part = np.abs(direction) > PART
         lost |= part
-        what = " ".join(f"{units[k] * direction[k]:+.3g} {names[k]}" for k in np.flatnonzero(part))
+        what = " ".join(f"{units[k] * direction[k]:+.3g} {names[k]}" for k in np.flatnonzero(part).tolist())
         warnings.append(f"not identified: nothing that was observed depends on the combination {what}")
     basis = vectors[:, ~none] / own[:, None]
     inner = basis.T @ information @ basis

@@ -86,6 +86,8 @@ class ExactProblem:
     observed: Observed
     theta: Affine
     """All weights, flat."""
+    beta: Affine
+    discount: np.ndarray
     horizon: int | None
     """As `quantal.solve` takes it."""
 
@@ -114,7 +116,7 @@ class ExactProblem:
             rule,
             1 if (discount == 0).all() else horizon,
         )
-        return ExactProblem(game, features, engine, seen, theta, horizon)
+        return ExactProblem(game, features, engine, seen, theta, beta, discount, horizon)
 
     def game_at(self, p: np.ndarray) -> Any:
         """The game with its weights at p."""
@@ -124,13 +126,12 @@ class ExactProblem:
 
     def solve(self, p: np.ndarray) -> Solution:
         """Solve afresh: the principal branch wherever uniqueness is not proved."""
-        engine = self.engine
         return solve(
             self.game_at(p),
-            beta=np.asarray(engine.beta.at(p)),
+            beta=self.beta.at(p),
             horizon=self.horizon,
-            discount=np.asarray(engine.discount),
-            value=engine.rule,
+            discount=self.discount,
+            value=self.engine.rule,
         )
 
     def point(self, solution: Solution) -> Point:

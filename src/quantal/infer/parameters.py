@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,8 +27,8 @@ class Affine:
     offset: Float[Array, "*x"] | Float[np.ndarray, "*x"]
     matrix: Float[Array, "*x P"] | Float[np.ndarray, "*x P"]
 
-    def at(self, p: Float[Array, " P"] | Float[np.ndarray, " P"]) -> Float[Array, "*x"] | Float[np.ndarray, "*x"]:
-        """The value at p."""
+    def at(self, p: Any) -> Any:
+        """The value at p; an array of the same library."""
         return self.offset + self.matrix @ p
 
     def take(self, index: np.ndarray) -> Affine:

@@ -8,7 +8,7 @@ import numpy as np
 
 from quantal.infer.data import Data
 from quantal.infer.estimate import Estimate, fit
-from quantal.infer.likelihood import check_criterion
+from quantal.infer.likelihood import Likelihood, check_criterion
 from quantal.infer.pose import Game, likelihood
 from quantal.precision import double_precision
 
@@ -76,7 +76,7 @@ def precision(
     return fit(function, criterion=criterion, start=first, max_steps=max_steps, single=not per_agent, progress=progress)
 
 
-def _first(function, criterion: str) -> np.ndarray:
+def _first(function: Likelihood, criterion: str) -> np.ndarray:
     """The best of a few guesses."""
     scale = 1.0 / max(_spread(problem.game) for problem in function.problems)
     sign = -1.0 if criterion == "likelihood" else 1.0
