@@ -89,9 +89,9 @@ def reproduce(
         with replacing(out / file) as temporary:
             temporary.write_text(text, encoding="utf-8")
     converged = all(found.converged for found in kept)
-    files = [str(out / name) for name in ("report.html", "report.md", "results.csv")]
-    record = {"converged": converged, "reproductions": records, "files": files}
-    tell(json, record, paper.in_short(kept), f"written: {', '.join(files)}")
+    reports = [str(out / name) for name in ("report.html", "report.md", "results.csv")]
+    record = {"converged": converged, "reproductions": records, "files": reports}
+    tell(json, record, paper.in_short(kept), f"written: {', '.join(reports)}")
     return DONE if converged else NOT_CONVERGED
 
 

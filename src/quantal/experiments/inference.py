@@ -84,12 +84,18 @@ def theorem_4(*, progress: Progress | None = None) -> CausalEntropy:
     paid = features.game_with(game, TRUTH)
     soft = solve(paid, beta=1.0, horizon=DECISIONS, value="soft")
     ours = causal_entropy.solve(paid, DECISIONS)
-    slopes = tuple(causal_entropy.stationarity(paid, found.policy, DECISIONS) for found in (soft, ours))
+    slopes = (
+        causal_entropy.stationarity(paid, soft.policy, DECISIONS),
+        causal_entropy.stationarity(paid, ours.policy, DECISIONS),
+    )
     tell(0.2)
     observed = expected(features, soft, DECISIONS)
     matched = match(game, features, observed=observed, horizon=DECISIONS, play="entropy")
-    entropies = tuple(
-        causal_entropy.causal_entropy(game, found.policy, DECISIONS) for found in (soft, matched.solution)
+    best = matched.solution
+    assert isinstance(best, causal_entropy.CausalEntropySolution)
+    entropies = (
+        causal_entropy.causal_entropy(game, soft.policy, DECISIONS),
+        causal_entropy.causal_entropy(game, best.policy, DECISIONS),
     )
     tell(0.7)
     step, point = 1e-5, np.zeros(2)

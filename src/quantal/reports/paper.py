@@ -131,7 +131,8 @@ def in_short(found: Sequence[Reproduction]) -> str:
     parts = [f"{count[v]} {w}" for v, w in words.items() if count[v]]
     drawn = sum(r.layout == "reconstructed" for r in found)
     whole = "experiment" if len(found) == 1 else "experiments"
-    return f"Of {len(found)} {whole}, {_listed(parts)}. {drawn} {'rests' if drawn == 1 else 'rest'} on layouts that had to be reconstructed."
+    rest = f"{drawn} {'rests' if drawn == 1 else 'rest'} on layouts that had to be reconstructed."
+    return f"Of {len(found)} {whole}, {_listed(parts)}. {rest}"
 
 
 _VERDICTS = {
