@@ -155,8 +155,14 @@ def _solve_exact(target: str, asked: _Asked, waiting: Waiting) -> Any:
         raise ParameterError(f"--betas {asked.betas!r}: expected one above 0")
     from quantal.path import solve_path
 
-    length = {"horizon": setting["horizon"], "discount": setting["discount"], "value": setting["value"]}
-    return solve_path(given.game, levels, **length, progress=waiting)
+    return solve_path(
+        given.game,
+        levels,
+        horizon=setting["horizon"],
+        discount=setting["discount"],
+        value=setting["value"],
+        progress=waiting,
+    )
 
 
 def _record(solved: Any, scene: Scene | None) -> dict[str, Any]:

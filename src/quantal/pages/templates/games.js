@@ -122,14 +122,14 @@
     cells.lids.forEach((lid, x) => {
       if (lid) draw(map, "path", { class: "lid", d: `M${px(x) - UNIT * 0.46} ${py(x) - UNIT / 2}h${UNIT * 0.92}` }).appendChild(make("title", {}, "a barrier", SVG));
     });
-    cells.labels.forEach((label, x) => {
+    layers.names = cells.labels.map((label, x) => {
       const mark = cells.marks[x];
       if (mark && !(data.nodes)) draw(map, "text", { class: "place", x: px(x), y: py(x), "font-size": UNIT * 0.5 }, mark);
-      if (data.nodes || !mapped) draw(map, "text", { class: "name", x: px(x) - UNIT * (data.nodes ? 0.33 : 0.4), y: py(x) - UNIT * (data.nodes ? 0.3 : 0.34), "font-size": data.nodes ? 7 : 8 }, label.length > 6 ? `${label.slice(0, 5)}…` : label);
+      return (data.nodes || !mapped) && draw(map, "text", { class: "name", x: px(x) - UNIT * (data.nodes ? 0.33 : 0.4), y: py(x) - UNIT * (data.nodes ? 0.3 : 0.34), "font-size": data.nodes ? 7 : 8 }, label.length > 6 ? `${label.slice(0, 5)}…` : label);
     });
-    layers.worth = draw(map, "g", { class: "worth" });
     layers.spread = tokens.map(who => draw(map, "path", { class: `disc spread c${who.colour}` }));
     layers.arrows = draw(map, "g", {});
+    layers.worth = draw(map, "g", { class: "worth" });
     layers.target = draw(map, "path", { class: "target" });
     layers.tokens = tokens.map((who, k) => {
       const group = draw(map, "g", { class: `token c${who.colour}`, tabindex: "0", role: "slider", "aria-label": `${who.name}: where it is; arrow keys move it`, "aria-valuemin": 0, "aria-valuemax": axes[k].length - 1, "data-axis": k });
@@ -174,6 +174,8 @@
       group.setAttribute("aria-valuetext", labels[k][here[k]]);
       group.classList.toggle("ghost", !alone);
     });
+    // Where somebody stands there is no room for the node's name: the list beside the map has it.
+    if (data.nodes) layers.names.forEach((name, x) => name.toggleAttribute("hidden", axes.some((own, k) => own[here[k]] === x)));
     layers.arrows.replaceChildren();
     if (mapped && moves && !over(now) && !held?.at) agents.forEach((who, i) => {
       const [x0, y0] = spot(i, here), p = row(i, now, s), group = draw(layers.arrows, "g", { class: `c${who.colour}` }), from = axes[i][here[i]];
@@ -197,13 +199,14 @@
     if (i < 0) { $("scale").textContent = ""; return; }
     const here = state(shown()), axis = mapped ? i : 0;
     const found = axes[axis].map((x, v) => [x, value(i, now, number(here.map((own, k) => k === axis ? v : own)))]);
-    const low = Math.min(...found.map(f => f[1])), high = Math.max(...found.map(f => f[1]));
+    // By rank: one cell that is far worse than all others would leave these alike.
+    const order = [...new Set(found.map(f => f[1]))].sort((a, b) => a - b), low = order[0], high = order.at(-1);
     for (const [x, v] of found) {
       layers.cells[x].setAttribute("class", `shade c${agents[i].colour}`);
-      layers.cells[x].setAttribute("fill-opacity", (0.06 + 0.64 * (v - low) / (high - low || 1)).toFixed(3));
+      layers.cells[x].setAttribute("fill-opacity", (0.06 + 0.64 * order.indexOf(v) / Math.max(1, order.length - 1)).toFixed(3));
       draw(layers.worth, "text", { x: px(x), y: py(x) + UNIT * (data.nodes ? 0.43 : 0.41), "font-size": 6.4 }, v.toFixed(Math.abs(v) < 10 ? 2 : 1));
     }
-    $("scale").textContent = `value of ${agents[i].name} ${mapped ? "if it stood there, the others where they are" : "in each state"}: ${low.toFixed(2)} to ${high.toFixed(2)}`;
+    $("scale").textContent = `darker is better: value of ${agents[i].name} ${mapped ? "if it stood there, the others where they are" : "in each state"}: ${low.toFixed(2)} to ${high.toFixed(2)}`;
   }
 
   // ------------------------------------------------------------ policies and words
