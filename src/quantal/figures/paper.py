@@ -263,7 +263,7 @@ def parted(record: Figure3) -> Figure:
         apart = np.where(record.parted, record.apart, 0.0)
         times = [t for t in range(apart.shape[0]) if record.parted[t].any()] or [0]
         nodes = apart.shape[3]
-        figure = new_figure(7.2, 1.05 * len(times) + 0.55)
+        figure = new_figure(7.2, 0.85 * len(times) + 0.6)
         panels = figure.subplots(len(times), nodes, squeeze=False)
         for row, time in zip(panels, times, strict=True):
             for prey, axes in enumerate(row):
