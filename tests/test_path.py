@@ -147,6 +147,16 @@ def test_many_precisions_are_interpolated_and_still_solved():
     assert shares[-1] == 1.0
 
 
+def test_logits_that_change_nobodys_payoffs_are_followed_too():
+    # Where an agent has arrived, nobody's choice matters to anybody else: residuals vanish at all logits.
+    game = qt.games.grid.game_one()
+    for solution in qt.solve_path(game, [0.0, 0.1, 0.25, 1.0], horizon=3):
+        assert solution.converged
+        alone = qt.solve(game, beta=solution.parameters.beta[0], horizon=3)
+        for agent in game.agents:
+            np.testing.assert_allclose(solution.policy[agent], alone.policy[agent], atol=1e-10)
+
+
 def test_betas_come_back_in_the_order_asked_for_and_as_often():
     game = coupled_game(12, 5, (3, 2), 5, ["s", "s01"])
     asked = [1.0, 0.0, 6.0, 1.0, 2.5, 0.0]

@@ -398,7 +398,16 @@ def respond(u: Payoffs, beta: Float[Array, "M"], q: PerAgent, legal: Legal) -> P
     return expected_payoffs(u, policies_of(tuple(b * qi for b, qi in zip(beta, q, strict=True)), legal))
 
 
-_residual = quick_jit(residual)
+@quick_jit
+def _miss(u: Payoffs, beta: Float[Array, "M"], z: PerAgent, legal: Legal) -> Float[Array, " S"]:
+    """How far logits z are from solving a game, in payoffs: their residual, or their distance from those of their Q.
+
+    Where nobody's choice matters to anybody else the residual vanishes at all logits.
+    """
+    q = expected_payoffs(u, policies_of(z, legal))
+    own = tuple(zi / jnp.maximum(b, 1e-300) for zi, b in zip(z, beta, strict=True))
+    level = tuple(centre(qi, mask) for qi, mask in zip(q, legal, strict=True))
+    return jnp.maximum(residual(u, beta, z, legal), gap(own, level, legal, cells=1))
 
 
 def logits_of(q: PerAgent, beta: Float[Array, "M"], legal: Legal) -> PerAgent:
@@ -543,7 +552,7 @@ def solve_stage(
     if near is not None:
         guess = [np.asarray(x) for x in near]
         # Interpolated starts often solve the game already; with room for the rounding of what is read off them.
-        settled = unique & (np.asarray(_residual(u, beta, near, legal)) <= 0.1 * tol)
+        settled = unique & (np.asarray(_miss(u, beta, near, legal)) <= 0.1 * tol)
         for a, g in zip(answer, guess, strict=True):
             a[:, settled] = g[:, settled]
         for rows, found, close, count in _in_blocks(

@@ -16,6 +16,8 @@ from quantal.experiments.published import Prediction
 from quantal.experiments.pursuit import Trace
 from quantal.experiments.records import Comparison
 
+VERDICT = {"layout": "given", "verdict": "agrees", "explanation": ""}
+
 
 def texts(figure):
     """Everything written in a figure."""
@@ -75,9 +77,12 @@ def test_figure_3_draws_every_trace(picture):
         findings=(),
         notes=(),
         converged=True,
+        **VERDICT,
         traces=tuple(Trace(a, t, residuals ** (1 / a), 0) for a in (0.5, 1.0) for t in (0, 1, 2)),
         sweeps=40,
         stage_games=1,
+        parted=np.zeros((3, 1), dtype=bool),
+        apart=np.zeros((3, 1)),
     )
     figure = figures.figure_3(record)
     assert [len(axes.lines) for axes in figure.axes] == [2, 2, 2]
@@ -103,6 +108,7 @@ def test_figure_4_has_a_bar_for_every_number(picture):
         findings=(),
         notes=(),
         converged=True,
+        **VERDICT,
         distances={},
         residual=0.0,
     )
@@ -121,6 +127,7 @@ def test_pursuit_scores_mark_the_papers_average(picture):
         findings=(),
         notes=(),
         converged=True,
+        **VERDICT,
         samples=(experiments.TenGames("diagonal", 2.5, averages), experiments.TenGames("orthogonal", 2.4, averages)),
         games=10,
     )
@@ -143,6 +150,7 @@ def test_grid_table_writes_out_what_lies_off_its_axis(picture):
         findings=(),
         notes=(),
         converged=True,
+        **VERDICT,
         horizons=(3, 4),
         sampled=(0.2, 0.4),
         most_probable=(1.0, 1.25),

@@ -21,7 +21,7 @@ CACHE_NOTE = (
     "QUANTAL_CACHE_DIR names another directory."
 )
 
-ORDER = ("games", "solve", "view", "path", "simulate", "train", "compare", "reproduce", "demo")
+ORDER = ("games", "solve", "view", "path", "simulate", "infer", "train", "compare", "reproduce", "demo")
 """Of the commands in --help: as a newcomer meets them."""
 
 
