@@ -242,6 +242,7 @@ def test_sweep_is_softmax_value_and_backup(both):
 
 
 @pytest.mark.parametrize("large", [False, True])
+@pytest.mark.deep
 def test_sweep_has_the_derivative_of_the_loops(large):
     # The certificate and inverse learning differentiate T: forward mode against a central difference, reverse
     # against forward. Nothing that steers XLA (conditionals, layouts, constants) may stand in the way.

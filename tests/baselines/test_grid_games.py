@@ -64,6 +64,7 @@ def test_one_q_learner_takes_the_barrier(two):
     assert len(set(played)) == 2  # which of the two is chance
 
 
+@pytest.mark.deep
 def test_utilitarian_learners_agree_on_who_takes_the_barrier(two):
     runs = train(two, JointQ(Correlated("u")), steps=STEPS, seeds=range(6))
     assert {tuple(sorted(pair)) for pair in pairs(runs)} == {(1.0, 2.0)}

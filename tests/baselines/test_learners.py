@@ -125,6 +125,7 @@ def test_foes_find_the_value_of_a_zero_sum_game():
         np.testing.assert_allclose(model_based(game, rule, discount=0.7).value[0], value, atol=1e-8)
 
 
+@pytest.mark.deep
 def test_sampling_foes_learn_the_value_too():
     game, _, _ = zero_sum()
     limit = model_based(game, Foe(), discount=0.7)

@@ -182,6 +182,7 @@ def test_game_two(grid):
 # ---------------------------------------------------------------------- published games
 
 
+@pytest.mark.deep
 def test_one_beta_for_twelve_games():
     # MODEL section 5; the published estimate is 1.05, the distances are those kept with the data.
     assert experiments.closest_beta() == pytest.approx(1.0469, abs=5e-5)

@@ -52,7 +52,7 @@ def some_counts(game, seed=2):
     return counts
 
 
-@pytest.mark.parametrize("rule", ["expected", "soft", "greedy"])
+@pytest.mark.parametrize("rule", ["expected", *(pytest.param(r, marks=pytest.mark.deep) for r in ("soft", "greedy"))])
 def test_gradient_equals_central_differences(rule):
     game = row_of_cells()
     posed = likelihood(
@@ -87,6 +87,7 @@ def test_gradient_where_alternation_diverges():
     assert np.abs(gradient - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+@pytest.mark.deep
 def test_hessian_equals_differences_of_gradients():
     game = row_of_cells()
     posed = likelihood(game, some_counts(game), beta=0.9, estimate_beta="common", estimate_weights="common", horizon=T)

@@ -176,7 +176,7 @@ def test_features_are_averaged_over_the_lengths_that_were_seen(alone):
     np.testing.assert_allclose(occasions.mean, told / lengths.sum(), atol=1e-12)
 
 
-@pytest.mark.parametrize("terms", [{"horizon": 3}, {"discount": 0.8}])
+@pytest.mark.parametrize("terms", [{"horizon": 3}, pytest.param({"discount": 0.8}, marks=pytest.mark.deep)])
 def test_rewards_of_two_agents_are_recovered_and_errors_say_how_well(terms):
     game = qt.games.pursuit.two_players()
     wants = qt.infer.features
@@ -196,6 +196,7 @@ def test_rewards_of_two_agents_are_recovered_and_errors_say_how_well(terms):
     np.testing.assert_allclose(off[0] / off[1], 8.0, rtol=0.35)
 
 
+@pytest.mark.deep
 def test_a_crowds_rewards_are_recovered():
     scene = qt.read_scene("junction")
     crowd = scene.crowd()

@@ -44,7 +44,7 @@ def test_the_first_step_is_algorithm_4_with_a_plus(pursuit):
     np.testing.assert_allclose(learner.choose((0, 4)), learner.solution.policy["h"][2][0, 4])
 
 
-@pytest.mark.parametrize("terms", [{"horizon": 5}, {"discount": 0.7}])
+@pytest.mark.parametrize("terms", [{"horizon": 5}, pytest.param({"discount": 0.7}, marks=pytest.mark.deep)])
 def test_error_falls_and_play_becomes_that_of_who_knows(pursuit, terms):
     game, features = pursuit
     truth = np.array([-0.8, 1.0])
@@ -61,6 +61,7 @@ def test_error_falls_and_play_becomes_that_of_who_knows(pursuit, terms):
     assert abs(learner.theta["p"][0] - batch.theta["p"][0]) < 0.4
 
 
+@pytest.mark.deep
 def test_a_crowds_member_learns_what_another_wants():
     scene = qt.read_scene("junction")
     crowd = scene.crowd()

@@ -383,6 +383,7 @@ def in_place(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "beta"), [("grid", BETA), ("graph, chance, nearness", BETA), ("grid, weights of members", 0.5)]
 )
+@pytest.mark.deep
 def test_what_is_worked_on_in_place_comes_to_the_same_end(name, beta, monkeypatch):
     whole = solved(crowds.GAMES[name](), beta=beta)
     in_place(monkeypatch)

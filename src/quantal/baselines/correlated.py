@@ -42,10 +42,6 @@ GROUP = 16
 """Linear programs solved in lockstep: enough to fill vector units, few enough not to wait long for the last."""
 
 
-TIED = 2e-10
-"""Payoffs that differ by less than this share of their range count as equal."""
-
-
 class Equilibrium(NamedTuple):
     """Selected correlated equilibria; one for all agents (N = 1) or each agent's own (N = M)."""
 
@@ -238,15 +234,12 @@ def _programmed(
     """The best equilibrium, by the simplex method."""
     scaled, playable = _scaled(games)
     agents, size, lanes = scaled.shape
-    obedience, leeway = _obedience(games.payoffs, games.legal, playable)
-    matrix = jnp.concatenate([jnp.ones((1, size, lanes)), obedience])
-    leeway = jnp.concatenate([jnp.ones((1, lanes)), leeway])
+    matrix = jnp.concatenate([jnp.ones((1, size, lanes)), _obedience(games.payoffs, games.legal, playable)])
     objectives = jnp.concatenate([main[None], scaled, jnp.broadcast_to(_weights(size), (1, size, lanes))])
     objectives = jnp.where(playable & games.needed, objectives, -1.0)
     if egalitarian:  # one more variable, t, that no agent's value may be below: t - V_i <= 0
         column = jnp.concatenate([jnp.zeros((matrix.shape[0], 1, lanes)), jnp.ones((agents, 1, lanes))])
         matrix = jnp.concatenate([jnp.concatenate([matrix, -scaled]), column], axis=1)
-        leeway = jnp.concatenate([leeway, jnp.ones((agents, lanes))])
         first = jnp.where(games.needed, jnp.ones((1, 1, lanes)), -1.0)
         rest = jnp.zeros((agents + 1, 1, lanes))
         objectives = jnp.concatenate([objectives.at[0].set(0.0), jnp.concatenate([first, rest])], axis=1)
@@ -254,7 +247,7 @@ def _programmed(
         illegal = jnp.concatenate([~playable, jnp.zeros((1, lanes), bool)])
         objectives = jnp.where(illegal, -1.0, objectives)
     bounds = jnp.zeros((matrix.shape[0], lanes)).at[0].set(1.0)
-    found = maximise(objectives, matrix, bounds, leeway)
+    found = maximise(objectives, matrix, bounds)
     joint = found.x[:size]
     total = joint.sum(axis=0)
     return joint / jnp.where(total > 0, total, 1.0), found.done
@@ -272,8 +265,8 @@ def _weights(size: int) -> np.ndarray:
 
 def _obedience(
     payoffs: Float[Array, "M *A B"], legal: tuple[Bool[Array, "_ B"], ...], playable: Bool[Array, "J B"]
-) -> tuple[Float[Array, "R J B"], Float[Array, "R B"]]:
-    """Rows of the constraints, per agent, action told and action done; what a unit of payoff is there."""
+) -> Float[Array, "R J B"]:
+    """Rows of the constraints, per agent, action told and action done; each agent's in units of its own payoffs."""
     agents, lanes = payoffs.shape[0], payoffs.shape[-1]
     counts, rows = payoffs.shape[1:-1], []
     size = playable.shape[0]
@@ -292,9 +285,4 @@ def _obedience(
         row = jnp.where((np.arange(counts[i]) == a[:, None])[..., None, None], gain[:, None], 0.0)
         apart = row.reshape(a.size, counts[i], *(n for j, n in enumerate(counts) if j != i), lanes)
         rows.append(jnp.where(playable, jnp.moveaxis(apart, 1, 1 + i).reshape(a.size, size, lanes), 0.0))
-    together = jnp.concatenate(rows)
-    together = jnp.where(jnp.abs(together) > TIED, together, 0.0)
-    # A row may have any scale. Its own keeps nearly tied actions from being told apart by tiny pivots.
-    largest = jnp.abs(together).max(axis=1)
-    scale = jnp.where(largest > 0, largest, 1.0)
-    return together / scale[:, None], 1 / scale
+    return jnp.concatenate(rows)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -31,14 +30,8 @@ SLACK = 5e-11
 """By how much a basic variable may fall below zero for the sake of a larger pivot."""
 FREE = 60
 """Pivots that a program has with the slack."""
-REFINED = 3
-"""Rounds of iterative refinement of the answer."""
 EXACT = 1e-13
 """A vertex that violates constraints by less is taken as it is."""
-FEASIBLE = 5e-10
-"""By how much an answer may violate a constraint; else it is looked for again."""
-ATTEMPTS = 6
-"""Each with another perturbation, and so on another path: small pivots that blow up rounding lie elsewhere."""
 
 
 class Optimum(NamedTuple):
@@ -53,7 +46,7 @@ class Optimum(NamedTuple):
     pivots: Int[Array, "B"]
     """How many it took."""
     done: Bool[Array, "B"]
-    """False where `most` pivots were not enough, or the answer violates a constraint."""
+    """False where `most` pivots were not enough."""
 
 
 class _State(NamedTuple):
@@ -66,11 +59,7 @@ class _State(NamedTuple):
 
 
 def maximise(
-    objectives: Float[Array, "L K B"],
-    matrix: Float[Array, "R K B"],
-    bounds: Float[Array, "R B"],
-    leeway: Float[Array, "R B"] | None = None,
-    most: int = 500,
+    objectives: Float[Array, "L K B"], matrix: Float[Array, "R K B"], bounds: Float[Array, "R B"], most: int = 500
 ) -> Optimum:
     """Solve every lane.
 
@@ -80,52 +69,13 @@ def maximise(
         c, the most important first.
     matrix, bounds
         A and b >= 0.
-    leeway
-        By how much each constraint may be violated, in units of the usual (`FEASIBLE`); 1 unless given.
     most
-        Pivots after which an attempt is given up.
+        Pivots after which a lane is given up.
     """
-    columns, lanes = matrix.shape[1:]
-    loose = jnp.ones(bounds.shape) if leeway is None else leeway
-
-    def unfinished(state: tuple[Array, Optimum, Array]) -> Array:
-        return (state[0] < ATTEMPTS) & (state[2] > FEASIBLE).any()
-
-    def attempt(state: tuple[Array, Optimum, Array]) -> tuple[Array, Optimum, Array]:
-        number, best, off = state
-        found = _solved(objectives, matrix, bounds, loose, most, number, off > FEASIBLE)
-        new = jnp.where(found.done, _violation(matrix, bounds, loose, found.x), jnp.inf)
-        pivots = best.pivots + found.pivots
-        # Of answers that are all too inexact, the least so.
-        best = jax.tree.map(lambda x, y: jnp.where(new < off, x, y), found, best)
-        return number + 1, best._replace(pivots=pivots), jnp.minimum(new, off)
-
-    nothing = Optimum(
-        x=jnp.zeros((columns, lanes)),
-        prices=jnp.zeros(bounds.shape),
-        value=jnp.zeros((objectives.shape[0], lanes)),
-        pivots=jnp.zeros(lanes, int),
-        done=jnp.zeros(lanes, bool),
-    )
-    _, best, off = lax.while_loop(unfinished, attempt, (jnp.zeros((), int), nothing, jnp.full(lanes, jnp.inf)))
-    return best._replace(done=off <= FEASIBLE)
-
-
-def _solved(
-    objectives: Float[Array, "L K B"],
-    matrix: Float[Array, "R K B"],
-    bounds: Float[Array, "R B"],
-    leeway: Float[Array, "R B"],
-    most: int,
-    attempt: Int[Array, ""],
-    wanted: Bool[Array, "B"],
-) -> Optimum:
-    """Solve the lanes that are wanted, by a path that differs from attempt to attempt."""
     rows, columns, lanes = matrix.shape
     count = objectives.shape[0]
-    # Spread evenly, no two alike.
-    shares = 1 + jnp.modf((jnp.arange(1, rows + 1) + rows * attempt) * ((np.sqrt(5) - 1) / 2))[0]
-    perturbed = bounds + PERTURBATION * leeway * shares[:, None]
+    shares = 1 + np.modf((np.arange(rows) + 1) * (np.sqrt(5) - 1) / 2)[0]  # spread evenly, no two alike
+    perturbed = bounds + PERTURBATION * shares[:, None]
     nothing = jnp.zeros((count, 2, lanes))
     table = jnp.concatenate(
         [
@@ -138,46 +88,34 @@ def _solved(
         inside=jnp.broadcast_to(jnp.arange(columns, columns + rows)[:, None], (rows, lanes)),
         outside=jnp.broadcast_to(jnp.arange(columns)[:, None], (columns, lanes)),
         pivots=jnp.zeros(lanes, int),
-        enters=jnp.where(wanted, _entering(table, rows, columns, jnp.asarray(GAIN)), -1),
+        enters=_entering(table, rows, columns, jnp.asarray(GAIN)),
     )
 
     def unfinished(state: _State) -> Array:
         return ((state.enters >= 0) & (state.pivots < most)).any()
 
     def pivot(state: _State) -> _State:
-        return _pivoted(state, rows, columns, SLACK * 0.25**attempt)
+        return _pivoted(state, rows, columns)
 
     state = lax.while_loop(unfinished, pivot, state)
-    points = [_point(state, matrix, b, k) for k, b in ((columns, bounds), (columns + 1, perturbed))]
-    # Of the vertex and its perturbed twin, the one that violates the constraints less.
-    off = [_violation(matrix, bounds, leeway, x) for x in points]
-    x = jnp.where(off[0] <= jnp.maximum(off[1], EXACT), points[0], points[1])
+    x = _closer(matrix, bounds, [_point(state, rows, columns, k) for k in (columns, columns + 1)])
     slack = jnp.arange(columns, columns + rows)[:, None, None]
     prices = jnp.where(state.outside[None] == slack, state.table[rows, :columns][None], 0.0).sum(axis=1)
     return Optimum(x, prices, state.table[rows:, columns], state.pivots, state.enters < 0)
 
 
-def _point(state: _State, matrix: Float[Array, "R K B"], bounds: Float[Array, "R B"], side: int) -> Float[Array, "K B"]:
-    """The vertex of the last basis, with what rounding has made of it in the tableau mended (iterative refinement)."""
-    rows, columns, _ = matrix.shape
-    slack = jnp.arange(columns, columns + rows)[None, :, None]
-    is_slack = state.inside[:, None] == slack
-    is_own = state.inside[:, None] == jnp.arange(columns)[None, :, None]
-    # The tableau has the inverse of the basis in the columns of the slack variables.
-    of_slack = jnp.where(state.outside[None, :, None] == slack[None], state.table[:rows, :columns, None], 0.0)
-    inverse = of_slack.sum(axis=1) + is_slack
-    basic = state.table[:rows, side]
-    for _ in range(REFINED):
-        x = jnp.where(is_own, basic[:, None], 0.0).sum(axis=0)
-        off = bounds - (matrix * x).sum(axis=1) - jnp.where(is_slack, basic[:, None], 0.0).sum(axis=0)
-        basic = basic + (inverse * off).sum(axis=1)
-    return jnp.maximum(jnp.where(is_own, basic[:, None], 0.0).sum(axis=0), 0.0)
+def _point(state: _State, rows: int, columns: int, side: int) -> Float[Array, "K B"]:
+    names = jnp.arange(columns)[None, :, None]
+    x = jnp.where(state.inside[:, None] == names, state.table[:rows, side][:, None], 0.0).sum(axis=0)
+    return jnp.maximum(x, 0.0)
 
 
-def _violation(
-    matrix: Float[Array, "R K B"], bounds: Float[Array, "R B"], leeway: Float[Array, "R B"], x: Float[Array, "K B"]
-) -> Float[Array, "B"]:
-    return (((matrix * x).sum(axis=1) - bounds) / leeway).max(axis=0)
+def _closer(
+    matrix: Float[Array, "R K B"], bounds: Float[Array, "R B"], points: list[Float[Array, "K B"]]
+) -> Float[Array, "K B"]:
+    """Of the vertex and its perturbed twin, the one that violates the constraints less."""
+    off = [((matrix * x).sum(axis=1) - bounds).max(axis=0) for x in points]
+    return jnp.where(off[0] <= jnp.maximum(off[1], EXACT), points[0], points[1])
 
 
 def _entering(table: Float[Array, "RL KC B"], rows: int, columns: int, least: Float[Array, "*B"]) -> Int[Array, "B"]:
@@ -200,7 +138,7 @@ def _largest(x: Float[Array, "n B"]) -> tuple[Float[Array, "B"], Int[Array, "B"]
     return top, jnp.where(x == top, place, x.shape[0]).min(axis=0)
 
 
-def _pivoted(state: _State, rows: int, columns: int, slack: Array) -> _State:
+def _pivoted(state: _State, rows: int, columns: int) -> _State:
     table, active = state.table, state.enters >= 0
     enters = jnp.maximum(state.enters, 0)
     is_column = jnp.arange(columns + 2)[:, None] == enters
@@ -208,7 +146,7 @@ def _pivoted(state: _State, rows: int, columns: int, slack: Array) -> _State:
     usable = column[:rows] > PIVOT
     pivots = jnp.where(usable, column[:rows], 1.0)
     # The slack can make a program go round in circles; without it, it cannot.
-    slack = jnp.where(state.pivots < FREE, slack, 0.0)
+    slack = jnp.where(state.pivots < FREE, SLACK, 0.0)
     right = table[:rows, columns + 1]
     reach = jnp.where(usable, (right + slack) / pivots, jnp.inf).min(axis=0)
     # Of the rows that bind within the slack, the largest pivot: small ones blow rounding up (Harris 1973).
