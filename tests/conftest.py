@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -42,3 +43,17 @@ def ask(run):
         return json.loads(result.stdout)
 
     return invoke
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests of pages, as two of playwright's loops in a process refuse each other; else skip."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no browser tests: no Chromium on the path (Debian: apt install chromium)")
+    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=options)
+        yield running
+        running.close()

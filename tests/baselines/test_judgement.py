@@ -65,6 +65,7 @@ def test_a_signal_can_gain_where_marginals_cannot():
     assert signal_gain(game, wrong, (0.0, 0.0))["agent1"] == pytest.approx(0.5)
 
 
+@pytest.mark.deep
 def test_public_functions_take_what_was_learned():
     game = qt.games.random.stochastic(3, 2, 2, seed=4)
     found = baselines.correlated_q(game, "u", steps=300)

@@ -44,6 +44,7 @@ def test_profile_and_intervals_in_closed_form():
         assert 2 * fall == pytest.approx(3.841459, rel=1e-4)
 
 
+@pytest.mark.deep
 def test_a_profile_lets_the_other_parameters_give_way():
     """Of a Gaussian-like peak the profile's curvature is 1 / variance, less than the curvature with the others held."""
     game = qt.games.pursuit.two_players()

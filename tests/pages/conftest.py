@@ -1,29 +1,15 @@
-"""A real Chromium for all tests of pages: one is started, and tests are skipped where there is none.
+"""Pages opened in a real Chromium.
 
 QUANTAL_SCREENSHOTS names a directory for pictures of what was tested.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="session")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no browser tests: no Chromium on the path (Debian: apt install chromium)")
-    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, args=options)
-        yield running
-        running.close()
 
 
 @pytest.fixture

@@ -157,6 +157,7 @@ def test_solutions_of_crowds_have_a_page_of_their_own():
         page.page(qt.solve(scene.crowd(), beta=scene.beta, horizon=1))
 
 
+@pytest.mark.deep
 def test_the_command_shows_games_branches_and_files(ask, tmp_path):
     file = tmp_path / "stag.html"
     record = ask("view", "stag-hunt", "--betas", "0:4:5", "--out", file, "--no-certificate")

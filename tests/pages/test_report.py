@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +12,6 @@ from quantal.figures import paper as drawn_figures
 from quantal.pages import crowds, drawings, report
 from quantal.reports import paper
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MADE = {"command": "quantal reproduce", "versions": {"quantal": "1 & 2"}}
 
 
@@ -111,33 +109,26 @@ def test_a_drawing_has_no_colour_of_its_own_left(drawn):
             assert "<style" not in svg
 
 
-def test_it_opens_from_disk_in_both_themes_and_on_a_phone(text, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests: playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no browser tests: no Chromium on the path (Debian: apt install chromium)")
+def test_it_opens_from_disk_in_both_themes_and_on_a_phone(text, tmp_path, browser):
     file = tmp_path / "report.html"
     file.write_text(text, encoding="utf-8")
-    options = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        for scheme, background in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 24, 27)")):
-            context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-            page, said, asked = context.new_page(), [], []
-            page.on("console", lambda message, said=said: said.append(message.text))
-            page.on("pageerror", lambda error, said=said: said.append(str(error)))
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.goto(file.as_uri())
-            # The frame's own script runs under both security policies.
-            page.frame_locator(".view iframe").locator("html[data-ready]").wait_for(timeout=20_000, state="attached")
-            assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == background
-            assert page.evaluate("getComputedStyle(document.querySelector('.drawing path')).fill") == background
-            # Nothing is wider than a phone: tables and drawings scroll within themselves.
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
-            page.keyboard.press("Tab")
-            assert page.evaluate("document.activeElement.className") == "skip"
-            if directory := os.environ.get("QUANTAL_SCREENSHOTS"):
-                page.screenshot(path=f"{directory}/report-{scheme}.png", full_page=True)
-            assert said == []
-            assert [url for url in asked if not url.startswith(("about:", "blob:", "data:"))] == [file.as_uri()]
-            context.close()
-        browser.close()
+    for scheme, background in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(21, 24, 27)")):
+        context = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+        page, said, asked = context.new_page(), [], []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(file.as_uri())
+        # The frame's own script runs under both security policies.
+        page.frame_locator(".view iframe").locator("html[data-ready]").wait_for(timeout=20_000, state="attached")
+        assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == background
+        assert page.evaluate("getComputedStyle(document.querySelector('.drawing path')).fill") == background
+        # Nothing is wider than a phone: tables and drawings scroll within themselves.
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        if directory := os.environ.get("QUANTAL_SCREENSHOTS"):
+            page.screenshot(path=f"{directory}/report-{scheme}.png", full_page=True)
+        assert said == []
+        assert [url for url in asked if not url.startswith(("about:", "blob:", "data:"))] == [file.as_uri()]
+        context.close()

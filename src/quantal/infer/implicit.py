@@ -14,7 +14,8 @@ is here is F, and the linear solves:
   stage and forward in time;
 * MGE-I (`stationary`): F = v - Phi(v), Phi the same stage with its values carried over: M S unknowns, as one dense
   system where that is small, by GMRES on Jacobian-vector products (or their transposes) where it is not;
-* MGE-FB (`crowd`): F = O - T(O), T one pass backward and one forward (`quantal.crowds.passes`), by GMRES.
+* MGE-FB (`crowd`): F = O - T(O), T one pass backward and one forward (`quantal.crowds.passes`),
+  solved likewise.
 
 All is in engine layout, to be called inside jit and `double_precision`. The results are logits: log-probabilities
 stay exact where probabilities underflow. The greedy rule has a derivative wherever one action alone is best.
@@ -28,6 +29,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from quantal import logit, stage
@@ -171,17 +173,21 @@ def stationary(
     def equation(v: Array) -> Array:
         return v - _stage(model, rule, beta, discount, legal, z, v)[1]
 
-    v = lax.custom_root(equation, values, lambda _, start: start, _solve_values)
+    v = lax.custom_root(equation, values, lambda _, start: start, coupled)
     return _stage(model, rule, beta, discount, legal, z, v)[0]
 
 
-def _solve_values(linear: Linear, right: Float[Array, "M S"]) -> Float[Array, "M S"]:
-    size = right.size
-    if size > DENSE:
+def coupled(linear: Linear, right: Any) -> Any:
+    """Solve a system that couples states, any arrays: written down where it is small, by GMRES where it is not."""
+    flat, shaped = ravel_pytree(right)
+    if flat.size > DENSE:
         return krylov(linear, right)
-    columns = jnp.eye(size).reshape(size, *right.shape)
-    matrix = lax.map(lambda e: linear(e).reshape(-1), columns, batch_size=TOGETHER).T
-    return jnp.linalg.solve(matrix, right.reshape(-1)).reshape(right.shape)
+
+    def column(e: Array) -> Array:
+        return ravel_pytree(linear(shaped(e)))[0]
+
+    matrix = lax.map(column, jnp.eye(flat.size), batch_size=TOGETHER).T
+    return shaped(jnp.linalg.solve(matrix, flat))
 
 
 def krylov(linear: Linear, right: Any) -> Any:
@@ -228,7 +234,7 @@ def crowd(
         lambda s: jax.tree.map(jnp.subtract, s, forward_backward.respond(model, rule, horizon, s)),
         tuple(state),
         lambda _, start: start,
-        krylov,
+        coupled,
     )
     field = passes.fields(model, own)
 
