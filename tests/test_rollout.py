@@ -19,6 +19,7 @@ from tests.cases import (
 )
 
 import quantal as qt
+from quantal import draws
 from quantal.games import pursuit
 from quantal.rollout import evaluate, most_probable, simulate
 

@@ -64,6 +64,9 @@ def reproduction():
         findings=("It fits.",),
         notes=("Reconstructed: all.",),
         converged=True,
+        layout="reconstructed",
+        verdict="agrees in part",
+        explanation="It fits where it was built.",
     )
 
 
