@@ -207,3 +207,18 @@ def test_memory_grows_with_the_horizon():
     game = qt.games.pursuit.three_players()
     per_decision = request.memory_needed(game, 11) - request.memory_needed(game, 10)
     assert per_decision == 8 * 729 * (2 * 15 + 3)  # q, policy and value
+
+
+def test_what_is_no_solution_game_or_function_is_named():
+    huge = qt.MarkovGame.normal_form([np.array([[1e308, -1e308], [0.0, 0.0]])] * 2)
+    for call, said in (
+        (lambda: qt.certify(None), "expected a solution to certify, as quantal.solve gives: got NoneType"),
+        (lambda: qt.compare(None), "expected the solution of a crowd to compare with the exact game: got NoneType"),
+        (lambda: qt.solve(GAME, beta=1.0, discount=0.9, progress=5), "progress=5: expected a function"),
+        (lambda: qt.solve_path(GAME, [1.0], discount=0.9, progress=5), "progress=5: expected a function"),
+        (lambda: qt.solve(huge, beta=1.0), "adds up to as much as 1.0e+308: expected at most 1e+300"),
+    ):
+        with pytest.raises(ParameterError, match=re.escape(said)):
+            call()
+    with pytest.raises(GameError, match="successors: expected one table per agent: got NoneType"):
+        qt.Independent(None)

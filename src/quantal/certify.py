@@ -25,6 +25,7 @@ from jaxtyping import Array
 
 from quantal import logit, stage
 from quantal.bellman import backup, payoffs_at, sweep
+from quantal.errors import ParameterError
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
 from quantal.iterate import gap
@@ -212,9 +213,16 @@ def certify(solution: Played) -> Any:
     -------
     Certificate
         Of a solution; a `quantal.baselines.Judgement` of what was learned.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
     """
     if isinstance(solution, Solution):
         return _certified(solution)
+    if not isinstance(solution, Played):
+        raise ParameterError(f"expected a solution to certify, as quantal.solve gives: got {type(solution).__name__}")
     learned: Any = solution
     return learned.certificate
 

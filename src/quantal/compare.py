@@ -76,10 +76,14 @@ def compare(solution: CrowdSolution, reference: Solution | None = None) -> Compa
     Raises
     ------
     ParameterError
-        If the reference is of another game or horizon.
+        If it is no crowd's solution, or the reference is of another game or horizon.
     TooLargeError
         If the exact game would not fit into memory.
     """
+    if not isinstance(solution, CrowdSolution):
+        raise ParameterError(
+            f"expected the solution of a crowd to compare with the exact game: got {type(solution).__name__}"
+        )
     game, p = solution.game, solution.parameters
     members = [i for i, member in enumerate(game.members) for _ in range(member.count)]
     if reference is None:

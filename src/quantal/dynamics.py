@@ -41,6 +41,8 @@ class Independent:
     probabilities: tuple[np.ndarray, ...]
 
     def __init__(self, successors: Sequence[ArrayLike], probabilities: Sequence[ArrayLike] | None = None) -> None:
+        if not isinstance(successors, (Sequence, np.ndarray)):
+            raise GameError(f"successors: expected one table per agent: got {type(successors).__name__}")
         tables = tuple(_table(t, f"successors[{j}]") for j, t in enumerate(successors))
         tables = tuple(table[..., None] if table.ndim == 2 else table for table in tables)
         if probabilities is None:

@@ -125,6 +125,7 @@ def solve_path(
     TooLargeError
         If a stationary game is too large to follow its branch.
     """
+    request.check_progress(progress)
     try:
         values = np.asarray(betas, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -23,6 +23,8 @@ more (payoffs to go of several hundred, or precisions of several hundred payoffs
 
 LARGEST_COUNT = 2**31 - 2
 """Steps are counted in 32 bits."""
+LARGEST_PAYOFF = 1e300
+"""Differences and sums of larger ones could overflow."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,13 @@ def check(
     most_steps = whole("max_steps", max_steps, 1, "a whole number, at least 1")
     if most_steps > LARGEST_COUNT:
         raise ParameterError(f"max_steps={max_steps}: expected at most {LARGEST_COUNT:,}")
-    unless_given = default_tolerance(game, betas, payoff_bound(game, betas, discounts, horizon, rule))
+    largest = payoff_bound(game, betas, discounts, horizon, rule)
+    if not largest <= LARGEST_PAYOFF:
+        raise ParameterError(
+            f"rewards: what an agent can get adds up to as much as {largest:.1e}: expected at most "
+            f"{LARGEST_PAYOFF:.0e}. Scale rewards down, and beta up by as much: play is the same"
+        )
+    unless_given = default_tolerance(game, betas, largest)
     accepted = tolerance(tol, unless_given)
     return Request(betas, discounts, horizon, rule, method, weight, accepted, most_steps, order)
 
@@ -153,6 +161,12 @@ def _number(given: object) -> float:
         return float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return math.nan
+
+
+def check_progress(given: object) -> None:
+    """Raise `ParameterError` for what cannot be called."""
+    if given is not None and not callable(given):
+        raise ParameterError(f"progress={given!r}: expected a function of the share done, 0 to 1, or None")
 
 
 def generator(seed: object) -> np.random.Generator:

@@ -149,6 +149,7 @@ def solve(
     TooLargeError
         If the solution would not fit into memory; nothing has been allocated then.
     """
+    request.check_progress(progress)
     if isinstance(game, CrowdGame):
         given = {"discount": discount, "order": order, "focal": focal, "restarts": restarts, "seed": seed}
         _refuse(given, {"discount": None, "order": "jacobi", "focal": 0, "restarts": 0, "seed": 0})
