@@ -138,7 +138,8 @@ def test_a_loop_that_costs_too_much_is_stopped_and_compiled_instead():
     with jax.enable_x64(True):
         with pytest.raises(OverBudgetError):
             Program(jax.jit(long).trace(X).jaxpr)(Meter(1e4), X)
-        np.testing.assert_allclose(quick_jit(long)(X), jax.jit(long)(X), rtol=1e-12)
+        # A million roundings, which need not be the same with and without fused multiplication.
+        np.testing.assert_allclose(quick_jit(long)(X), jax.jit(long)(X), rtol=1e-9)
 
 
 def test_a_program_is_interpreted_first_and_compiled_once_its_allowance_is_spent(monkeypatch):
