@@ -376,7 +376,7 @@ def test_a_solution_starts_the_next_solve():
 def in_place(monkeypatch):
     """Let every crowd be worked on as large ones are, in blocks of a few agents."""
     monkeypatch.setattr(forward_backward, "_small", lambda state: False)
-    monkeypatch.setattr("quantal.crowds.layout.BLOCK_CELLS", 24)
+    monkeypatch.setattr("quantal.crowds.layout.BLOCK_BYTES", 24 * 8)
     crowd_layout.cache_clear()
 
 

@@ -21,9 +21,9 @@ from jaxtyping import Array, Float, Int
 
 from quantal.crowds.game import CrowdGame, Interaction, Kind, felt
 
-BLOCK_CELLS = 8192
+BLOCK_BYTES = 2**15
 """Cells times agents in a block, about: rows stay in the cache, and a scan's steps are worth their overhead."""
-ACCELERATOR_CELLS = 2**21
+ACCELERATOR_BYTES = 2**23
 """The same on a GPU, where there are a hundred thousand threads to keep busy."""
 BUSY = 4
 """Up to this many times more predecessors than actions (at the busiest cell) masses are gathered, not scattered."""
@@ -144,8 +144,8 @@ def crowd_layout(game: CrowdGame, betas: tuple[float, ...], dtype: str) -> Crowd
         mine = [g for g, members in enumerate(groups) if game.kind_numbers[members[0]] == k]
         if not mine:
             continue
-        on_cpu = jax.default_backend() == "cpu"
-        size = max(1, min(len(mine), (BLOCK_CELLS if on_cpu else ACCELERATOR_CELLS) // total))
+        room = BLOCK_BYTES if jax.default_backend() == "cpu" else ACCELERATOR_BYTES
+        size = max(1, min(len(mine), room // (total * np.dtype(dtype).itemsize)))
         for row, g in enumerate(mine):
             for i in groups[g]:
                 seats[i] = (len(movers), row // size, row % size)
