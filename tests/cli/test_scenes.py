@@ -120,7 +120,7 @@ def test_a_crowds_file_is_no_game_to_follow(run, lane, tmp_path):
         (("junction", "--exact", "--crowd"), "at most one of them"),
         (("junction", "--restarts", "3"), "--restarts: not for a scene"),
         (("junction", "--discount", "0.9"), "--discount: not for a scene"),
-        (("junction", "--animation", "x.mp4"), "expected a name that ends in .gif"),
+        (("junction", "--animation", "x.webm"), "expected a name that ends in .gif or .mp4"),
         (("pursuit-two", "--crowd"), "--crowd: for a scene only"),
         (("nowhere.toml",), "no such file"),
     ],

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap
@@ -24,8 +24,8 @@ from matplotlib.patches import Circle, Rectangle
 
 from quantal.errors import ParameterError
 from quantal.experiments.driving import CARS, DrivingStudy
+from quantal.figures.films import check_film, save_film
 from quantal.figures.style import COLOURS, DASHES, INK, label_ends, new_figure, style
-from quantal.files import replacing
 from quantal.scenes.journeys import Journeys
 from quantal.scenes.scene import Scene
 
@@ -94,19 +94,38 @@ def occupancy(record: Journeys, times: Sequence[int] | None = None) -> Figure:
     return figure
 
 
-def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int = 2) -> None:
-    """Write an animated GIF, one frame a step.
+def animate(
+    record: Journeys,
+    path: str | os.PathLike[str],
+    *,
+    per_second: float = 2.0,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Write where everyone is as a film, one frame a step: an animated GIF, or an MP4 (H.264).
+
+    Parameters
+    ----------
+    record
+        What to draw.
+    path
+        A name that ends in .gif or .mp4. MP4 needs a program ffmpeg on the PATH, or the package `imageio-ffmpeg`
+        (``quantal[video]``).
+    per_second
+        Steps a second, above 0.
+    progress
+        Called with the share done, 0 to 1.
 
     Raises
     ------
     ParameterError
-        If the name does not end in .gif.
+        If the name ends otherwise, there is no ffmpeg, or `per_second` is not above 0.
     FileError
-        If the directory cannot be written.
+        If the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() != ".gif":
-        raise ParameterError(f"animation {target}: expected a name that ends in .gif")
+    check_film(target)
+    if not 0 < per_second < math.inf:
+        raise ParameterError(f"per_second={per_second!r}: expected steps a second, above 0")
     groups = _groups(record)
     width, height = _size(record.scene)
     last = _last_time(groups)
@@ -130,13 +149,12 @@ def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int =
             axes.set_title(f"{record.scene.title or record.scene.name}: $\\tau$ = {time}", fontsize=9)
             return drawn
 
-        pause = [last] * 3
-        film = FuncAnimation(figure, frame, frames=[*range(last + 1), *pause], blit=False)  # type: ignore[arg-type]
-        with replacing(target) as temporary:
-            # Pillow goes by the ending of the name.
-            named = temporary.with_suffix(".gif")
-            film.save(named, writer=PillowWriter(fps=per_second), dpi=110)
-            named.replace(temporary)
+        frame(last)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the map stands still
+        frames = [*range(last + 1), *[last] * 3]  # the end stays for a moment
+        film = FuncAnimation(figure, frame, frames=frames, blit=False)  # type: ignore[arg-type]
+        save_film(film, target, per_second, progress and (lambda done, _: progress((done + 1) / len(frames))))
 
 
 # ---------------------------------------------------------------------- the study
