@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from PIL import Image, ImageSequence
 
@@ -165,6 +166,39 @@ def test_many_agents_are_drawn_as_kinds(record):
     (discs,) = axes.collections
     assert len(discs.get_paths()) == 1
     assert len(np.unique(discs.get_facecolors(), axis=0)) == 1
+
+
+def test_a_count_is_drawn_by_how_many_are_there(record):
+    # Two members, one of them forty people: its disc is full where more than anywhere on the way are expected.
+    scene = parse_scene(YARD.replace('name = "bob"', 'name = "bob"\ncount = 40'))
+    counted = journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+    figure = crowd_figures.occupancy(counted, times=[0, 2])
+    (legend,) = figure.legends
+    *names, scale = [text.get_text() for text in legend.get_texts()]
+    assert names == ["ann", "bob"]
+    (full,) = re.findall(r"full disc: ([\d.]+) people or more", scale)
+    # All forty stand in one cell at first; ann is one fortieth of them.
+    assert 1 < float(full) <= 40
+    (discs,) = panels(figure)[0].collections
+    one, forty = sorted(path.get_extents().width for path in discs.get_paths())
+    assert one / forty == pytest.approx(math.sqrt(1 / float(full)), rel=1e-6)
+
+
+def test_cells_of_wide_maps_are_not_made_too_small():
+    # 30 cells side by side in four columns would be a sixteenth of an inch; two columns fill the page.
+    assert crowd_figures._columns(10, 30, 6) == 2
+    # As many columns as before where cells are large enough, or the figure would be too tall.
+    assert crowd_figures._columns(12, 9, 6) == 4
+    assert crowd_figures._columns(12, 64, 64) == 4
+
+
+def test_lanes_show_all_their_arrows():
+    text = YARD.replace(".#>#.", ".#>x.") + '[legend]\nx = { ground = "road", lane = "<^" }\n'
+    scene = parse_scene(text)
+    axes = Figure().subplots()
+    crowd_figures.draw_ground(axes, scene)
+    tips = [tuple(np.sign(np.round(line.get_xydata()[1] - np.round(line.get_xydata()[1]), 6))) for line in axes.lines]
+    assert tips == [(1, 0), (-1, 0), (0, -1)]
 
 
 def test_the_study_is_framed_where_everything_is_as_in_the_paper():
