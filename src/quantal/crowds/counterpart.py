@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantal import memory
-from quantal.crowds.game import CrowdGame, Kind, felt, legal_of
+from quantal.crowds.game import CrowdGame, felt, legal_of, reachable
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
@@ -105,27 +105,11 @@ def entries(game: CrowdGame) -> int:
 def _people(game: CrowdGame) -> list[_Person]:
     people: list[_Person] = []
     for i, member in enumerate(game.members):
-        cells = _reachable(game.kind_of(i), game.starts[i][0], game.goals[i])
+        cells = reachable(game.kind_of(i), game.starts[i][0], game.goals[i])
         actions = np.flatnonzero(legal_of(game, i)[cells].any(axis=0))
         names = [member.name] if member.count == 1 else [f"{member.name} {k + 1}" for k in range(member.count)]
         people += [_Person(name, i, cells, actions) for name in names]
     return people
-
-
-def _reachable(kind: Kind, starts: np.ndarray, goal: int | None) -> np.ndarray:
-    links = (kind.probabilities > 0) & kind.legal[..., None]
-    seen = np.zeros(kind.legal.shape[0], dtype=bool)
-    seen[starts] = True
-    front = seen
-    while front.any():
-        onward = front.copy()
-        if goal is not None:
-            onward[goal] = False  # whoever has arrived stays
-        there = np.zeros_like(seen)
-        there[kind.successors[onward][links[onward]]] = True
-        front = there & ~seen
-        seen = seen | there
-    return np.flatnonzero(seen)
 
 
 def _moves(game: CrowdGame, person: _Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -667,6 +667,23 @@ def steps_to(kind: Kind, goal: int) -> np.ndarray:
     return steps
 
 
+def reachable(kind: Kind, starts: np.ndarray, goal: int | None) -> np.ndarray:
+    """Numbers of the cells that legal moves lead to from `starts`, where the goal is left no more."""
+    links = (kind.probabilities > 0) & kind.legal[..., None]
+    seen = np.zeros(kind.legal.shape[0], dtype=bool)
+    seen[starts] = True
+    front = seen
+    while front.any():
+        onward = front.copy()
+        if goal is not None:
+            onward[goal] = False  # whoever has arrived stays
+        there = np.zeros_like(seen)
+        there[kind.successors[onward][links[onward]]] = True
+        front = there & ~seen
+        seen = seen | there
+    return np.flatnonzero(seen)
+
+
 def _check_reachable(game: CrowdGame) -> None:
     known: dict[tuple[int, int], np.ndarray] = {}
     for member, k, goal, (where, _) in zip(game.members, game.kind_numbers, game.goals, game.starts, strict=True):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from quantal.crowds.game import CrowdGame, Kind, Member, steps_to
+from quantal.crowds.game import CrowdGame, Kind, Member, reachable, steps_to
 from quantal.errors import FileError
 from quantal.files import existing
 from quantal.game import MarkovGame
@@ -535,11 +535,15 @@ class _Reader:
         starts = np.array([start]) if isinstance(start, int) else np.flatnonzero(start)
         lost = starts[steps[starts] < 0]
         if lost.size:
-            there = int(np.sum(steps >= 0)) - 1
+            first, labels = int(lost[0]), self.map.labels
+            reached = reachable(kind, np.array([first]), None)
+            apart = np.abs(self.map.coordinates[reached] - self.map.coordinates[goal]).sum(axis=1)
+            nearest = int(reached[apart.argmin()])
+            got = "no way out of it" if reached.size == 1 else f"one that ends at {labels[nearest]}, if not earlier"
             raise self.error(
                 (*keys, "goal"),
-                f"{self.map.labels[goal]} cannot be reached from {self.map.labels[lost[0]]} by moves of a {kind.name}: "
-                f"expected a way: got {there} cells that have one. Check walls, ground and the arrows of lanes",
+                f"{labels[goal]} cannot be reached from {labels[first]} by moves of a {kind.name}: expected a way: got "
+                f"{got}. Check walls, ground and the arrows of lanes there",
                 who=f"{who}, goal",
             )
 
