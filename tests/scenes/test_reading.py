@@ -139,6 +139,19 @@ def test_several_places_are_a_uniform_start():
     assert [scene.map.labels[k] for k in scene.start_cells(1)] == ["r1c5", "r1c6"]
 
 
+def test_starts_may_be_weighed():
+    # Two cells share the weight of their mark; weights are divided by their sum.
+    text = variant('places = """\na', 'places = """\na a').replace("start = [2, 0]", "start = { a = 2.0, r1c1 = 6 }")
+    scene = parse_scene(text)
+    start = scene.crowd().start("bob")
+    assert {scene.map.labels[k]: start[k] for k in np.flatnonzero(start)} == {
+        "r0c0": 0.125,
+        "r0c2": 0.125,
+        "r1c1": 0.75,
+    }
+    assert scene.record()["agents"][1]["start"] == [scene.map.labels.index(x) for x in ("r0c0", "r0c2", "r1c1")]
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -238,6 +251,18 @@ WRONG = {
         r"line 27: agent 'bob', start: row 0, column 4 .* is a wall: .* like r0c3",
     ),
     "start off the map": ("[2, 0]", "[2, 9]", r"line 27: agent 'bob', start: row 2, column 9 is off the map: .*0\.\.6"),
+    "start of no weight": (
+        "[2, 0]",
+        "{ a = 0 }",
+        r"line 27: agent 'bob', start: a: expected a weight above 0: got 0\.",
+    ),
+    "start of weights that are none": (
+        "[2, 0]",
+        "{ a = true }",
+        r"agent 'bob', start: a: expected a weight .*got true",
+    ),
+    "start of an empty table": ("[2, 0]", "{ }", r"line 27: agent 'bob', start: expected places and weights: got none"),
+    "start of weights nowhere": ("[2, 0]", "{ zz = 1 }", r"line 27: agent 'bob', start: no place 'zz'"),
     "start of two parts missing": ("[2, 0]", "[2]", r"line 27: agent 'bob', start: .* got \[2\]"),
     "no such mark": ('start = "a"', 'start = "x"', r"line 21: agent 'ann', start: no place 'x': .*'a', 'b', 'c'"),
     "unreachable goal": (

@@ -493,8 +493,10 @@ class _Reader:
         return tuple(members), tuple(betas)
 
     def _start(self, keys: Keys, who: str, kind: Kind, given: Any) -> int | np.ndarray:
-        """A cell, or a distribution (n,) that is uniform over several."""
+        """A cell, or a distribution (n,): uniform over several, or by the weights of a table."""
         keys, who = (*keys, "start"), f"{who}, start"
+        if isinstance(given, dict):
+            return self._weighed(keys, who, kind, cast(dict[str, Any], given))
         if isinstance(given, str) and len(self.places.get(given, ())) > 1:
             given = [list(place) for place in self.places[given]]
         several = isinstance(given, list) and any(isinstance(part, (list, str)) for part in cast(list[Any], given))
@@ -504,6 +506,24 @@ class _Reader:
         start = np.zeros(len(self.map))
         start[cells] = 1 / len(cells)
         return start
+
+    def _weighed(self, keys: Keys, who: str, kind: Kind, given: dict[str, Any]) -> np.ndarray:
+        """A distribution (n,) by the weights of places; a mark's is shared by the cells that it marks."""
+        start = np.zeros(len(self.map))
+        for name, weight in given.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < np.inf:
+                raise self.error(
+                    keys,
+                    f"{name}: expected a weight above 0: got {_as_written(weight)}. Leave out where none is",
+                    who=who,
+                )
+            places = self.places.get(name, ())
+            there = [list(place) for place in places] if len(places) > 1 else [name]
+            for part in there:
+                start[self._place(keys, who, kind, part)] += weight / len(there)
+        if not given:
+            raise self.error(keys, "expected places and weights: got none. Name one: { r0c0 = 1.0 }", who=who)
+        return start / start.sum()
 
     def _place(self, keys: Keys, who: str, kind: Kind, given: Any) -> int:
         """Return the number of a cell given by mark, label, or [row, column]."""
