@@ -141,6 +141,6 @@ def test_listing_games_reads_no_scene_in_full():
     code = (
         "import sys; from quantal.cli import app; from typer.testing import CliRunner; "
         "assert CliRunner().invoke(app, ['games']).exit_code == 0; "
-        "assert 'quantal.schema' not in sys.modules"
+        "assert 'quantal.scenes.reading' in sys.modules and 'quantal.scenes.schema' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,7 +1,7 @@
 """Scene files: a map drawn in letters, and who is on it, in TOML (docs/scenes.md).
 
-Everything is checked, from the outside in: TOML, keys and types (`quantal.schema`), map, kinds, agents. The first
-mistake is reported with its line, what was expected, what was found and what to do.
+Everything is checked, from the outside in: TOML, keys and types (`quantal.scenes.schema`), map, kinds, agents. The
+first mistake is reported with its line, what was expected, what was found and what to do.
 """
 
 from __future__ import annotations
