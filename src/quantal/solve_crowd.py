@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
 
 from quantal import logit, memory, request
 from quantal.certify_crowd import certify, felt_by, payoff_bound
+from quantal.crowds import newton
 from quantal.crowds.game import CrowdGame, decisions, legal_of, resting
-from quantal.crowds.layout import CrowdLayout, crowd_layout
+from quantal.crowds.layout import CrowdLayout, CrowdModel, crowd_layout
 from quantal.crowds.solution import CrowdSolution, OnDemand, Reading
 from quantal.errors import ParameterError
 from quantal.logit import ValueRule
@@ -22,6 +25,8 @@ from quantal.solvers.forward_backward import State
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """Accepted where none is asked for, in units of probability and of payoff."""
+PATIENT = 1_000
+"""Steps of alternation after which a small crowd is left to Newton's method."""
 KEPT_BYTES = 2**27
 """Readings that are kept for the next question; at least the last one is."""
 
@@ -53,7 +58,8 @@ def solve_crowd(
     value
         How Q becomes V: `expected` (the paper's equations), `soft` or `greedy`.
     method
-        `auto`: accelerated, and damped more wherever that does not settle. `picard`: equation (14) alone.
+        `auto`: accelerated, and damped more wherever that does not settle; where a small crowd has not settled after
+        1,000 steps, Newton's method from low precision on. `picard`: equation (14) alone.
     damping
         Equation (14)'s alpha; with `auto`, the one to begin with.
     tol
@@ -106,7 +112,7 @@ def solve_crowd(
         _check_interaction(game)
         layout = crowd_layout(game, tuple(betas.tolist()), dtype)
         _check_memory(layout, horizon, dtype)
-        found = forward_backward.solve(
+        found, how = _search(
             layout.model,
             rule,
             horizon,
@@ -125,7 +131,9 @@ def solve_crowd(
     else:
         status = Status.UNSETTLED if found.steps < most else Status.STEPS
     notes = [f"{layout.distinct} distinct agents stand for {game.population}"]
-    if method == "auto" and found.damping < weight:
+    if how:
+        notes.append(how)
+    elif method == "auto" and found.damping < weight:
         notes.append(f"damped down to {found.damping:g}: plain alternation did not settle")
     parameters = Parameters(
         beta=tuple(betas.tolist()),
@@ -149,6 +157,67 @@ def solve_crowd(
         steps=found.steps,
         notes=tuple(notes),
     )
+
+
+def _search(
+    model: CrowdModel,
+    rule: ValueRule,
+    horizon: int,
+    *,
+    tol: float,
+    max_steps: int,
+    accelerate: bool,
+    progress: Callable[[float], None] | None,
+    **how: Any,
+) -> tuple[forward_backward.Found, str]:
+    """Alternate; where that does not settle a small crowd, Newton's method; then alternate for what steps are left."""
+    patient = min(max_steps, PATIENT) if accelerate else max_steps
+    found = forward_backward.solve(
+        model, rule, horizon, tol=tol, max_steps=patient, accelerate=accelerate, progress=progress, **how
+    )
+    if found.settled or found.steps < patient or patient == max_steps or not newton.fits(found.state):
+        return found, ""
+    traces, steps, aim = [found.trace], found.steps, tol
+    start = forward_backward.nobody(model, horizon)
+    for _ in range(3):
+        better = newton.settle(
+            forward_backward.respond,
+            model,
+            rule,
+            horizon,
+            start,
+            aim,
+            max_steps - steps,
+            near=aim < tol,
+            progress=progress,
+        )
+        steps += better.steps
+        traces.append(better.trace)
+        if better.residual > aim:
+            break
+        gap = float(forward_backward.payoff_gap(model, rule, horizon, better.state))
+        if gap <= tol:
+            trace = np.concatenate(traces)
+            settled = replace(
+                found,
+                state=better.state,
+                residual=better.residual,
+                payoff_residual=gap,
+                steps=steps,
+                trace=trace,
+                settled=True,
+            )
+            return settled, "found by Newton's method from low precision on: alternation did not settle, however damped"
+        # Payoffs add up what occupancies are off by: ask for as much less.
+        start, aim = better.state, 0.3 * aim * tol / gap
+    if steps >= max_steps:
+        return replace(found, steps=steps, trace=np.concatenate(traces)), ""
+    how["start"], how["damping"] = found.state, found.damping
+    again = forward_backward.solve(
+        model, rule, horizon, tol=tol, max_steps=max_steps - steps, accelerate=False, progress=progress, **how
+    )
+    best = min(found, again, key=lambda f: f.residual)
+    return replace(best, steps=steps + again.steps, trace=np.concatenate([*traces, again.trace])), ""
 
 
 def record(

@@ -9,7 +9,7 @@ import pytest
 from tests.crowds import loops as crowds
 
 import quantal as qt
-from quantal.certify_crowd import contraction
+from quantal.certify_crowd import bounds, contraction
 from quantal.crowds.counterpart import exact
 from quantal.crowds.game import CrowdGame, Member
 from quantal.crowds.layout import Links, Shifts, crowd_layout
@@ -351,6 +351,62 @@ def test_a_game_of_giving_way_is_settled_by_damping_where_plain_alternation_cycl
     damped = solved(game, beta=2.0, horizon=3, method="picard", damping=0.02)
     assert damped.converged
     assert apart(found, damped) <= 1e-8
+
+
+def avoiding(weight=0.5):
+    """Two crowds who pass each other in a corridor of one lane, and each of whom would rather be alone."""
+    kind = crowds.grid_kind("walker", 1, 6, rewards=np.full(6, -1.0))
+    east = Member("east", "walker", 0, goal=5, weight=weight, count=20)
+    west = Member("west", "walker", 5, goal=0, weight=weight, count=10)
+    return CrowdGame(cells=6, kinds=[kind], members=[east, west])
+
+
+@pytest.mark.parametrize("rule", ["expected", "soft"])
+def test_where_alternation_does_not_settle_newtons_method_does(monkeypatch, rule):
+    # Given too few steps for damping to be found; what is found solves the equations, written in loops.
+    monkeypatch.setattr("quantal.solve_crowd.PATIENT", 40)
+    game = avoiding()
+    solution = solved(game, beta=4.0, horizon=7, value=rule, tol=1e-10)
+    assert solution.converged
+    assert "Newton's method" in solution.notes[-1]
+    assert solution.certificate.spectral_radius > 1  # plain alternation would leave it
+    found = occupancies(solution)
+    after, _ = crowds.respond(game, [4.0, 4.0], rule, 7, found)
+    assert max(float(np.abs(a - b).max()) for a, b in zip(after, found, strict=True)) <= 1e-10
+    # All its steps count: with fewer the search ends, and says so.
+    short = solved(game, beta=4.0, horizon=7, value=rule, tol=1e-10, max_steps=90)
+    assert short.status is qt.Status.STEPS
+    assert short.steps <= 91
+
+
+def test_our_constant_is_no_larger_than_it_must_be():
+    # Two doors, one step, then one decision more: what the other's Q changes at once is felt in full, but for terms in
+    # beta^2. A smaller constant would promise what is not true.
+    successors = np.array([[1, 2], [1, 1], [2, 2]])
+    kind = qt.Kind("k", actions=("left", "right"), successors=successors)
+    game = CrowdGame(cells=3, kinds=[kind], members=[Member("a", "k", 0), Member("b", "k", 0)])
+    beta, horizon, h = 1e-3, 2, 1e-3
+
+    def after(push):
+        q = np.zeros((horizon, 3, 2))
+        q[0, 0] = [push, -push]
+        policy = np.exp(beta * q) / np.exp(beta * q).sum(axis=-1, keepdims=True)
+        occupancy = [crowds.forward(game, i, policy) for i in range(2)]
+        return crowds.respond(game, [beta] * 2, "expected", horizon, occupancy)[1]
+
+    change = max(float(np.abs(x - y).max()) for x, y in zip(after(h), after(0.0), strict=True)) / h
+    assert change == pytest.approx(contraction(game, np.full(2, beta), horizon, "expected"), rel=0.01)
+
+
+def test_theorem_3_is_printed_with_its_constants():
+    # By hand: omega = 0.1, phi = L = sum of the others' mu = 0.02, T = 3, beta = 2.
+    kind = crowds.grid_kind("k", 3, 3, rewards=np.full(9, -0.1))
+    game = CrowdGame(cells=9, kinds=[kind], members=[Member(f"m{k}", "k", k, weight=0.01) for k in range(3)])
+    paper, proof, _ = bounds(game, np.full(3, 2.0), 3, "expected")
+    xi = 4 * (0.1 + 0.02)
+    assert paper.size == proof.size == pytest.approx(2 * 0.02 * 3)
+    assert paper.constant == pytest.approx(xi * np.exp(-2 * 4 * xi))
+    assert proof.constant == pytest.approx(xi / (1 + 2 * xi) ** 4)
 
 
 def test_single_precision_is_close():
