@@ -12,14 +12,14 @@ from scipy.interpolate import Akima1DInterpolator
 
 from quantal.errors import ParameterError
 from quantal.figures.policies import legal_actions
-from quantal.figures.style import COLOURS, DASHES, INK, head, label_ends, panels, style
+from quantal.figures.style import COLOURS, DASHES, INK, Place, label_ends, sheet, style
 from quantal.path import Path
 from quantal.solution import PerAgent
 
 # ---------------------------------------------------------------------- branches
 
 
-def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure:
+def branch(path: Path, state: tuple[int, ...], ax: Place | None = None) -> Figure:
     """Policies at a state along the branch, one panel per agent; folds are ringed; in `ax`, or a new figure.
 
     A stationary branch is drawn through its folds, as the curve that it is; over a horizon there is one point per beta.
@@ -29,7 +29,8 @@ def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure, each = panels(ax, len(agents), min(3.3 * len(agents) + 0.4, 10.0), 2.9, sharey=True)
+        drawn = sheet(ax, len(agents), min(3.3 * len(agents) + 0.4, 10.0), 2.9, sharey=True)
+        each = drawn.panels
         for axes, i in zip(each, agents, strict=True):
             draw_branch(axes, path, i, state)
             axes.set_title(game.agents[i])
@@ -40,8 +41,8 @@ def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure
         each[0].set_ylabel("probability")
         where = f", at {game.state_name(state)}" if game.number_of_states > 1 else ""
         when = ", first decision" if path[0].horizon is not None else ""
-        head(figure, ax, f"{game.name or 'branch'}{where}{when}")
-    return figure
+        drawn.head(f"{game.name or 'branch'}{where}{when}")
+    return drawn.figure
 
 
 def _probability_axis(axes: Axes, top: float) -> None:
