@@ -177,11 +177,32 @@ def test_values_colour_the_map(show_file, grid):
 def test_the_second_slider_runs_along_the_branch(show_file, stag, keep_screenshot):
     path, file = stag
     opened = show_file(file)
-    for k in (0, 3, 8):
-        opened.locator("#beta").fill(str(k))
-        assert float(opened.locator("#beta-now").inner_text()) == pytest.approx(path.betas[k])
-        assert check_policies(opened, path[k], (0,), None) == 4
-    assert "folds" in opened.locator("#charts").inner_text()
+    slider, said = opened.locator("#beta"), opened.locator("#beta-now")
+    asked = [k for k, step in enumerate(path.trail) if step.kind == "asked"]
+    assert len(asked) == 9 + 2 * 4  # beta = 1, 1.5, 2 and 2.5 lie between the folds
+    for k in asked:
+        slider.fill(str(k))
+        solution = path.trail[k].solution
+        assert float(said.inner_text().split(",")[0]) == pytest.approx(path.trail[k].beta)
+        assert check_policies(opened, solution, (0,), None) == 4
+        passes = path.passes[path.betas.index(path.trail[k].beta)]
+        name = f", pass {passes.index(solution) + 1} of {len(passes)}" if len(passes) > 1 else ""
+        assert said.inner_text().endswith(name)
+        assert slider.get_attribute("aria-valuetext") == f"β {said.inner_text()}"
+    # The keyboard walks on from pass to pass, through the fold.
+    fold = next(k for k, step in enumerate(path.trail) if step.kind == "fold")
+    slider.fill(str(fold - 1))
+    slider.focus()
+    opened.keyboard.press("ArrowRight")
+    assert said.inner_text() == "2.962, fold"
+    opened.keyboard.press("ArrowRight")
+    assert said.inner_text().endswith("pass 2 of 3")
+    # A click on the curve picks the pass that is drawn there: the eager hunter at beta = 2, all but sure of the stag.
+    chart = opened.locator("#charts svg").nth(1)
+    box = chart.bounding_box()
+    chart.click(position={"x": 44 + 0.5 * (box["width"] - 44 - 92), "y": 8 + 0.01 * (box["height"] - 40)})
+    assert said.inner_text() == "2, pass 3 of 3"
+    assert "turns back" in opened.locator("#charts").inner_text()
     keep_screenshot(opened, "stag-hunt")
 
 

@@ -243,7 +243,7 @@ def figure_3(
                 ours=f"{total - parted} of {total} stage games the same",
                 holds=parted == 0,
                 play="policy",
-                note="the others are listed in the next figure: equilibria that repel the damped iteration",
+                note="the others are those in the map of states: equilibria that repel the damped iteration",
             ),
         ),
         parted=apart > ALIKE,
