@@ -102,6 +102,22 @@ def test_dragging_clicking_and_keys_move_agents(show_file, pursuit):
     assert opened.locator("#said").inner_text() != ""
 
 
+def test_the_tab_key_reaches_every_control(show_file, pursuit, stag, tab_through):
+    opened = show_file(pursuit[1])
+    met = tab_through(opened)
+    tokens = [each for each in met if each["tag"] == "g"]
+    assert [each["name"].split(":")[0] for each in tokens] == ["h1", "h2", "p"]
+    assert {"play", "time", "axis-0", "axis-2", "shade", "download"} <= {each["id"] for each in met}
+    # A game that is played once has no time: what is skipped to is there all the same.
+    opened = show_file(stag[1])
+    met = tab_through(opened)
+    assert {"beta", "download"} <= {each["id"] for each in met}
+    assert "time" not in {each["id"] for each in met}
+    opened.locator(".skip").focus()
+    opened.keyboard.press("Enter")
+    assert opened.evaluate("document.querySelector(location.hash).checkVisibility()")
+
+
 def test_the_slider_moves_the_picture(show_file, pursuit):
     _, file = pursuit
     opened = show_file(file)

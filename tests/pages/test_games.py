@@ -127,6 +127,13 @@ def test_goals_and_barriers_are_where_the_rules_have_them():
     assert halved == {label for label, k in at.items() if cells["lids"][k]} == {"r2c0", "r2c2"}
 
 
+def test_what_letters_on_a_map_mean_is_said():
+    assert outlines.rules(qt.games.build("rabbit-hole")).startswith("o entrance, * prize: +0.3")
+    assert outlines.rules(qt.games.build("grid-one")).startswith("A goes to a, B to b")
+    for name in ("pursuit-two", "stag-hunt", "random"):  # drawn otherwise, or not at all
+        assert outlines.rules(qt.games.build(name)) == ""
+
+
 def test_nodes_are_joined_by_whoever_moves_along():
     drawn = outlines.outline(qt.games.build("pursuit-two"))
     assert drawn["nodes"]

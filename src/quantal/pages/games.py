@@ -23,7 +23,7 @@ from quantal.errors import ParameterError, TooLargeError
 from quantal.game import MarkovGame
 from quantal.pages import document
 from quantal.pages.document import marks_of, packed, power
-from quantal.pages.outlines import mapped, outline
+from quantal.pages.outlines import mapped, outline, rules
 from quantal.path import Path, Step
 from quantal.reports.solutions import setting, telling_state
 from quantal.solution import Branch, PerAgent, Solution, Status
@@ -98,7 +98,7 @@ def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True,
     return {
         "name": "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split()) or "game",
         "title": title[0].upper() + title[1:],
-        "about": "",
+        "about": rules(game),
         "picture": game.picture,
         "played": _played(solved, last),
         "parameters": {"beta": p.beta, "discount": p.discount, "horizon": p.horizon, "value": p.value, "tol": p.tol},

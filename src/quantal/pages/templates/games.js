@@ -435,6 +435,11 @@
     $("how").textContent = `${mapped ? "Drag an agent to a cell, or choose it and click one; with the keyboard, Tab to an agent and press arrow keys." : "Click a state, or choose it from the list."} ${ahead ? "Space plays; arrow keys elsewhere step through time." : ""}`;
     if (!ahead) $("time-row").hidden = true;
   }
+  if (single || !ahead) {
+    const skip = document.querySelector(".skip");
+    skip.href = "#policies-title";
+    skip.textContent = "Skip to what they do";
+  }
   if (data.payoffs) makePayoffs();
   if (stops) {
     $("beta-row").hidden = false;
