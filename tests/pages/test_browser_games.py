@@ -230,3 +230,33 @@ def test_it_fits_and_can_be_read(show_file, grid, theme, viewport, contrast, kee
     for selector in ("h1", ".dim", ".bars .p", "dd"):
         assert contrast(opened, selector) >= 4.5, selector
     keep_screenshot(opened, f"grid-two-{theme}-{viewport['width']}")
+
+
+LONG = "one whose name is longer than there is room for anywhere " * 3
+
+
+def test_names_and_games_of_any_kind_are_shown(show_file, folder):
+    # What is written is text, and nothing sticks out of a phone: names in code, in other scripts, long, and none.
+    rng = np.random.default_rng(0)
+
+    def drawn(states, players, choices, **names):
+        rewards = [rng.normal(size=(states, *[choices] * players)) for _ in range(players)]
+        moves = rng.dirichlet(np.ones(states), size=(states, *[choices] * players))
+        return qt.MarkovGame.from_arrays(rewards, moves, **names)
+
+    evil = "</script><script>document.title = 1</script>"
+    named = drawn(3, 2, 2, agents=(evil, LONG), actions=((evil, "ε→\u202e\U0001f98a"), ("a\nb", "")))
+    shown = {
+        "named": qt.solve(named, beta=1.0, horizon=1),
+        "alone": qt.solve(drawn(1, 1, 1), beta=1.0, horizon=1),
+        "many": qt.solve(drawn(200, 2, 2), beta=0.1, discount=0.1),
+        "five": qt.solve(drawn(2, 5, 2), beta=0.1, horizon=1),
+    }
+    for name, solution in shown.items():
+        page.write(solution, folder / f"{name}.html", certificate=False)
+        opened = show_file(folder / f"{name}.html", PHONE)
+        assert opened.evaluate("document.documentElement.scrollWidth") == PHONE["width"], name
+        assert opened.title() == "A game"
+        text = opened.locator("#policies").inner_text()
+        assert all(agent.strip() in text for agent in solution.game.agents), name
+        assert opened.locator("#policies h3").count() == solution.game.number_of_agents

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from quantal.cli.app import DONE, NOT_CONVERGED, command
-from quantal.cli.given import JsonOption
+from quantal.cli.given import JsonOption, make_directory
 from quantal.cli.output import Waiting, show, tell
 from quantal.errors import ParameterError
 
@@ -53,7 +53,7 @@ def reproduce(
     if unknown:
         raise ParameterError(f"--only {unknown[0]}: expected one of {', '.join(experiments.ALL)}")
     names = [name for name in experiments.ALL if name in wanted or "all" in wanted]
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory("--out", out)
     records: list[dict[str, Any]] = []
     kept: list[Reproduction] = []
     drawn: dict[str, list[report.Drawn]] = {}
@@ -145,7 +145,7 @@ def demo(
     from quantal import experiments, figures
     from quantal.reports import paper, tables
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory("--out", out)
     files = [out / name for name in ("fig4.csv", "fig4.png", "published-games.csv", "published-games.png")]
     with Waiting("solving the three-player pursuit game", quiet=json) as first:
         found = experiments.figure_4(progress=first)
