@@ -86,6 +86,13 @@ def test_the_folds_are_the_paths(stag):
     assert data["payoffs"][0][0] == [16.0, 4.0]
 
 
+def test_a_page_begins_where_it_is_told_to(grid):
+    assert embedded(page.page(grid, certificate=False, state=(4, 0)))["start"] == [4, 0]
+    for state in ((0,), (0, 9), (-1, 0)):
+        with pytest.raises(qt.ParameterError, match=r"expected one of shape \(9, 9\)"):
+            page.record(grid, certificate=False, state=state)
+
+
 def test_what_is_too_much_for_a_page_is_thinned_or_refused(grid, monkeypatch):
     each = 81 * 12
     monkeypatch.setattr(page, "MOST_NUMBERS", 3 * each)

@@ -13,7 +13,7 @@ from quantal.cli.output import Waiting, show, tell
 from quantal.errors import ParameterError
 
 if TYPE_CHECKING:
-    from quantal.experiments import DrivingScene, Reproduction
+    from quantal.experiments import Reproduction
 
 What = Literal[
     "theorems",
@@ -69,8 +69,8 @@ def reproduce(
                     figures.save(picture.figure, file)
                 drawn[name].append(report.Drawn(picture.name, pair[1].read_text(encoding="utf-8"), picture.caption))
                 files += pair
-            if isinstance(found, experiments.DrivingScene):
-                views[name] = _view(found)
+            if (view := _view(found)) is not None:
+                views[name] = view
                 files.append(out / f"{name}.html")
                 with replacing(files[-1]) as temporary:
                     temporary.write_text(views[name], encoding="utf-8")
@@ -95,13 +95,19 @@ def reproduce(
     return DONE if converged else NOT_CONVERGED
 
 
-def _view(found: DrivingScene) -> str:
+def _view(found: Reproduction) -> str | None:
+    """Make a page to play with, where there is something to play with."""
     import quantal
-    from quantal.pages import crowds
+    from quantal.experiments import DrivingScene, Figure4
+    from quantal.games.pursuit import I1
+    from quantal.pages import crowds, games
 
-    return crowds.page(
-        found.solution, scene=found.journeys.scene, made=f"Quantal {quantal.__version__}: quantal reproduce driving"
-    )
+    made = f"Quantal {quantal.__version__}: quantal reproduce {found.name}"
+    if isinstance(found, DrivingScene):
+        return crowds.page(found.solution, scene=found.journeys.scene, made=made)
+    if isinstance(found, Figure4) and found.solution is not None:
+        return games.page(found.solution, state=I1, made=made)
+    return None
 
 
 def _repeat(names: list[str], number: int) -> str:

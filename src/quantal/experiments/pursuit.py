@@ -76,6 +76,8 @@ class Figure4(Reproduction):
     """Per value rule, the largest distance from a number printed in Figure 4."""
     residual: float
     """The larger of the two solutions'."""
+    solution: Solution | None = None
+    """Under the greedy rule, which the printed figure agrees with; kept to be looked at."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -360,6 +362,7 @@ def figure_4(*, progress: Progress | None = None) -> Figure4:
         converged=all(s.converged for s in solutions),
         distances=distances,
         residual=residual,
+        solution=solutions[0],
         layout="reconstructed",
         verdict="agrees in part",
         explanation=(

@@ -43,7 +43,12 @@ ILLEGAL = -1.0
 
 
 def write(
-    solved: Solution | Path | CrowdSolution, path: str | os.PathLike[str], *, certificate: bool = True, made: str = ""
+    solved: Solution | Path | CrowdSolution,
+    path: str | os.PathLike[str],
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
 ) -> None:
     """Write the page of a solution, or of a path: see `page`.
 
@@ -54,10 +59,16 @@ def write(
     FileError
         If the file cannot be written.
     """
-    document.write(page(solved, certificate=certificate, made=made), path)
+    document.write(page(solved, certificate=certificate, made=made, state=state), path)
 
 
-def page(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> str:
+def page(
+    solved: Solution | Path | CrowdSolution,
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
+) -> str:
     """Make the page of an exact solution, or of a path: self-contained HTML.
 
     Parameters
@@ -68,19 +79,27 @@ def page(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, m
         Whether to work it out (of a path: at its largest beta) and put it into words.
     made
         What the page says it was made by: a program's version, a command.
+    state
+        Where everyone is at first; where the game starts, or a place with much to choose, unless given.
 
     Raises
     ------
     ParameterError
-        If the solution is not one of a Markov game.
+        If the solution is not one of a Markov game, or there is no such state.
     TooLargeError
         If its policies are too many for a page.
     """
-    shown = record(solved, certificate=certificate, made=made)
+    shown = record(solved, certificate=certificate, made=made, state=state)
     return document.assemble("games", shown["title"], shown)
 
 
-def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> dict[str, Any]:
+def record(
+    solved: Solution | Path | CrowdSolution,
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
+) -> dict[str, Any]:
     """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: `document.unpacked`."""
     if isinstance(solved, CrowdSolution):
         raise ParameterError("page: expected a solution of a Markov game: got one of a CrowdGame. Use pages.crowds")
@@ -88,6 +107,10 @@ def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True,
     last = solutions[-1]
     game = last.game
     stops = _stops(solved) if isinstance(solved, Path) else None
+    if state is not None and (
+        len(state) != len(game.state_shape) or not all(0 <= s < n for s, n in zip(state, game.state_shape, strict=True))
+    ):
+        raise ParameterError(f"state={state!r}: expected one of shape {game.state_shape}")
     frames, step = _frames(last, len(stops or (last,)))
     shown = [(s.policy, s.value) for s in stops or (last,)]
     ends = last.horizon is not None
@@ -120,7 +143,7 @@ def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True,
             }
             for i, (name, mark) in enumerate(zip(game.agents, marks_of(game.agents), strict=True))
         ],
-        "start": telling_state(last),
+        "start": telling_state(last) if state is None else state,
         "moves": moves,
         "why_not": why_not,
         "payoffs": _payoffs(game),

@@ -20,6 +20,11 @@ from quantal.reports import paper
 NARROW = ("one-step",)
 """Drawings that a phone shows whole."""
 YES, NO = '<td class="yes">✓ agrees</td>', '<td class="no">✗ differs</td>'
+PLAY = {
+    "driving": "The same, to be played with: move through time, point at a cell for the policies there.",
+    "fig4": "The same, to be played with: put the players where you want, and see what everyone does there, and next. "
+    "Under the greedy rule.",
+}
 SIGNS = {"agrees": "✓", "agrees in part": "◐", "disagrees": "✗"}
 
 
@@ -146,7 +151,7 @@ def _section(r: Reproduction, figures: Sequence[Drawn], view: str | None, number
     if view is not None:
         parts.append(
             f'<figure class="view"><iframe title="{_text(r.title)}: play it" srcdoc="{html.escape(view)}"></iframe>'
-            "<figcaption>The same, to be played with: move through time, point at a cell for the policies there. "
+            f"<figcaption>{PLAY[r.name]} "
             f'<a href="{r.name}.html">Open it by itself.</a></figcaption></figure>'
         )
     if r.claims:
