@@ -105,8 +105,7 @@ def _prose(words: str) -> str:
 
 
 def _set(words: str) -> str:
-    words = re.sub(r"\b(alpha|beta|gamma|mu|tau|theta)(s?)\b(?!-)", lambda found: GREEK[found[1]] + found[2], words)
-    words = re.sub(r"\b(alpha|beta|gamma|mu|tau|theta)(?=_)", lambda found: GREEK[found[1]], words)
+    words = re.sub(rf"\b({'|'.join(GREEK)})(?=\b|_)", lambda found: GREEK[found[1]], words)
     words = re.sub(r"(?<=\d)x(?=\d)", "×", words)
     words = re.sub(r"(?<![\w.])-(?=\d)|(?<= )-(?= )", "\N{MINUS SIGN}", words)
     words = re.sub(r"(?<=\w)'|'(?=s\b)", "’", words)
