@@ -46,6 +46,16 @@ Solution._repr_html_ = _shown_by("solution_html")  # type: ignore[attr-defined]
 MarkovGame._repr_html_ = _shown_by("game_html")  # type: ignore[attr-defined]
 CrowdSolution._repr_html_ = _shown_by("crowd_html")  # type: ignore[attr-defined]
 
+
+def __getattr__(name: str):
+    """Pictures and pages are loaded when they are asked for: matplotlib takes a second."""
+    if name in ("figures", "pages"):
+        from importlib import import_module
+
+        return import_module(f"quantal.{name}")
+    raise AttributeError(f"module 'quantal' has no attribute {name!r}")
+
+
 __all__ = [
     "Bifurcation",
     "Branch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import typer
 
 from quantal.crowds.solution import CrowdSolution
-from quantal.errors import FileError, ParameterError
+from quantal.errors import FileError, GameError, ParameterError
 from quantal.game import MarkovGame
 from quantal.scenes.scene import Scene
 from quantal.solution import Solution
@@ -48,6 +49,13 @@ def read_target(name: str) -> Target:
         return Target(solution.game, p.beta, p.horizon, discount, p.value, solution)
     from quantal import games
 
+    if name not in games.CATALOGUE:
+        from quantal.scenes.reading import shipped
+
+        there = (*games.CATALOGUE, *shipped())
+        near = difflib.get_close_matches(name, there, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(there)}."
+        raise GameError(f"no game or scene {name!r}. {hint}")
     game = games.build(name)
     entry = games.CATALOGUE[name]
     return Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
@@ -169,6 +177,16 @@ def check_writable(option: str, path: Path | None, endings: tuple[str, ...]) -> 
         raise ParameterError(f"{option} {path}: expected a name that ends in {' or '.join(endings)}")
     if not path.parent.is_dir():
         raise FileError(f"{option} {path}: there is no directory {path.parent}. Create it, or choose another")
+
+
+def make_directory(option: str, path: Path) -> None:
+    """Make a directory for results, with those around it, or say why not."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FileError(f"{option} {path}: this is a file. Give a directory, which need not exist") from error
+    except OSError as error:
+        raise FileError(f"{option} {path}: {error.strerror}. Give a directory that can be made") from error
 
 
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")

@@ -161,7 +161,7 @@
       actionsOf(i).forEach((name, a) => {
         const p = row[a], toward = direction(i, x, a), far = UNIT * 1.05 * p + 9;
         if (p < TIPPED || !legible) return;
-        const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x), py(x)];
+        const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x) + 0.35 * UNIT, py(x) + 0.34 * UNIT];
         draw(layers.arrow, "text", { class: "tip", "font-size": 9.5, x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
       });
     }
