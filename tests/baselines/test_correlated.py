@@ -186,7 +186,7 @@ def nearly_tied(rng, shape, number):
 )
 def test_nearly_tied_payoffs_keep_the_constraints_and_the_optimum(shape, selection):
     # Differences of 1e-12 beside differences of 1 are what pivots blow up. Whatever they are, nobody may gain more than
-    # 1e-9 of the range of its own payoffs by disobeying, and the objective is not below what HiGHS finds, held to 1e-14.
+    # 1e-9 of its own range of payoffs by disobeying, and the objective is not below what HiGHS finds, held to 1e-14.
     # (It may be above: what obeys to 1e-9 may be worth far more than what obeys exactly. HiGHS gives up on some.)
     number = 600
     payoffs = nearly_tied(np.random.default_rng(11), shape, number)
