@@ -28,7 +28,7 @@ from quantal.trajectories import Trajectories
 __version__ = "0.1.0"
 
 # Files stand above solutions in the layers, so the methods that write them are given to the class here.
-for _record in (Solution, CrowdSolution):
+for _record in (Solution, CrowdSolution, baselines.Learned):
     _record.save = save  # type: ignore[attr-defined]
     _record.to_xarray = to_xarray  # type: ignore[attr-defined]
 

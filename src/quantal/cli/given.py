@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
+from quantal.baselines.learned import Learned
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import FileError, GameError, ParameterError
 from quantal.game import MarkovGame
@@ -44,6 +45,8 @@ def read_target(name: str) -> Target:
             raise ParameterError(
                 f"{name}: a crowd's solution: this command needs one of a Markov game. Use quantal view or simulate"
             )
+        if isinstance(solution, Learned):  # the game, as it was learned: an equilibrium of it is looked for beside it
+            return Target(solution.game, 1.0, None, solution.parameters.discount, "expected", None)
         p = solution.parameters
         discount = None if p.horizon is not None and set(p.discount) == {1.0} else p.discount
         return Target(solution.game, p.beta, p.horizon, discount, p.value, solution)
@@ -61,8 +64,8 @@ def read_target(name: str) -> Target:
     return Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
 
 
-def saved(name: str) -> Solution | CrowdSolution | None:
-    """Load the solution of this file, or None if it is not the name of a file."""
+def saved(name: str) -> Solution | CrowdSolution | Learned | None:
+    """Load the solution of this file, or what was learned, or None if it is not the name of a file."""
     if not name.endswith(".nc") and os.sep not in name:
         return None
     from quantal import store
@@ -195,7 +198,7 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME|SCENE.toml|FILE.nc",
-        help="A game or scene of `quantal games`, a scene file, or a solution saved by --save.",
+        help="A game or scene of `quantal games`, a scene file, or what --save has kept.",
     ),
 ]
 BetaOption = Annotated[
