@@ -38,7 +38,7 @@ $(STAMP): pyproject.toml uv.lock
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$$version"; \
 	fi
 	env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 \
-		$(BIN)/uv sync --frozen --all-groups
+		$(BIN)/uv sync --frozen --all-groups --all-extras
 	@touch $@
 
 demo: setup ## Set up, then run the main job

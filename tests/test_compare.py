@@ -69,3 +69,25 @@ def test_a_reference_of_another_length_is_refused():
     other = qt.compare(qt.solve(game, beta=1.0, horizon=2)).exact
     with pytest.raises(qt.ParameterError, match="horizon 3: got 2 agents, horizon 2"):
         qt.compare(qt.solve(game, beta=1.0, horizon=3), other)
+
+
+def test_three_agents_have_a_gap_that_grows_with_what_meeting_costs():
+    # Each of three sees two others, and what a crowd's policy cannot do with it grows with mu, from nothing. (In two
+    # decisions there is nothing to see: where all start is known, and what the last decision leads to costs nobody.)
+    kind = crowds.grid_kind("k", 2, 2, rewards=np.array([0.0, 0.3, 0.1, 0.6]))
+    gaps = []
+    for weight in (0.0, 0.3, 1.0):
+        members = [Member(name, "k", start, weight=weight) for name, start in (("a", 0), ("b", 3), ("c", 1))]
+        found = qt.compare(qt.solve(CrowdGame(cells=4, kinds=[kind], members=members), beta=1.0, horizon=3))
+        assert found.exact.converged
+        assert list(found.policy) == ["a", "b", "c"]
+        gaps.append([max(table[name].max() for name in "abc") for table in (found.policy, found.unseen)])
+    assert max(gaps[0]) <= 1e-12
+    assert gaps[0] < gaps[1] < gaps[2]
+    assert gaps[2][1] > 0.01
+
+
+def test_a_comparison_with_no_solution_says_so():
+    solution = qt.solve(two(4.0), beta=4.0, horizon=3, max_steps=1)
+    assert "the crowd's solution is none" in str(qt.compare(solution))
+    assert "is none" not in str(qt.compare(qt.solve(two(1.0), beta=1.0, horizon=2)))

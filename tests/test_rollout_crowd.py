@@ -123,3 +123,12 @@ def test_what_cannot_be_played():
         qt.simulate(qt.games.pursuit.three_players(), solution, 2)
     with pytest.raises(ParameterError, match="play='x'"):
         qt.evaluate(solution.game, solution, play="x")
+
+
+def test_more_people_than_anyone_can_list_are_refused_at_once():
+    game = on_grid()
+    members = [qt.Member("many", game.kinds[0].name, 0, count=10**12, weight=0.0)]
+    crowd = qt.CrowdGame(cells=game.cells, kinds=game.kinds, members=members)
+    solution = qt.solve(crowd, beta=BETA, horizon=2)
+    with pytest.raises(qt.TooLargeError, match="of 1,000,000,000,000 agents"):
+        qt.simulate(crowd, solution, episodes=1)

@@ -1,7 +1,7 @@
 r"""How far a crowd's solution is from the exact game's: what is lost by knowing of others only where they may be.
 
-The exact game (`quantal.counterpart.exact`) has policies pi_i(a | x_1..x_M), which see where the others are. Played
-from the start, they say how likely each joint position is at each time, and so
+The exact game (`quantal.crowds.counterpart.exact`) has policies pi_i(a | x_1..x_M), which see where the others are.
+Played from the start, they say how likely each joint position is at each time, and so
 
     where i is:          O_i^tau(x_i), the marginal,
     what i does there:   pi_i^tau(a | x_i) = E[ pi_i^tau(a | x) | x_i ], the average over where the others are then.
@@ -59,6 +59,9 @@ class Comparison:
             f"others are {self.unseen[name].mean():.3f}"
             for name in self.policy
         ]
+        for name, side in (("crowd", self.crowd), ("exact game", self.exact)):
+            if not side.converged:
+                rows.append(f"the {name}'s solution is none, so these are numbers of no equilibrium. {side.status}")
         return "total variation from the exact game, mean over time\n" + "\n".join(rows)
 
 
@@ -69,9 +72,10 @@ def compare(solution: CrowdSolution, reference: Solution | None = None) -> Compa
     Parameters
     ----------
     solution
-        Of a small crowd: two or three agents.
+        Of a small crowd without an `interaction` of its own: two or three agents (of a `count`, each is one).
     reference
-        A solution of ``quantal.exact(game)``; it is solved unless given, at the same precision and by the same rule.
+        A solution of ``quantal.crowds.counterpart.exact(game)``, or of ``scene.exact()``; it is solved unless given, at
+        the same precision and by the same rule.
 
     Raises
     ------

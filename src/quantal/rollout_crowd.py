@@ -98,13 +98,14 @@ def simulate(
 ) -> Trajectories:
     """Draw episodes; see `quantal.rollout.simulate`."""
     episodes = request.whole("episodes", episodes, 0, "a whole number >= 0")
-    people, horizon = persons(game), solution.horizon
+    horizon, population = solution.horizon, game.population
     kinds = smallest(game.number_of_cells), smallest(max(map(len, game.actions)))
     memory.require(
-        episodes * len(people) * ((horizon + 1) * kinds[0].itemsize + horizon * (kinds[1].itemsize + 8) + 8),
-        f"keeping {episodes} episodes of {horizon} decisions of {len(people)} agents",
+        episodes * population * ((horizon + 1) * kinds[0].itemsize + horizon * (kinds[1].itemsize + 8) + 8),
+        f"keeping {episodes} episodes of {horizon} decisions of {population:,} agents",
         "Simulate fewer at a time, passing a generator as seed to go on where the last call stopped",
     )
+    people = persons(game)
     states = np.empty((episodes, horizon + 1, len(people)), kinds[0])
     actions = np.empty((episodes, horizon, len(people)), kinds[1])
     # Each agent has its own stretch of every episode's random numbers, so batches cannot matter.

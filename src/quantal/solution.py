@@ -22,8 +22,8 @@ class Status(enum.Enum):
         "allows for payoffs of this size. Ask for a larger tol."
     )
     STEPS = (
-        "Not converged: the step limit was reached first. Raise max_steps, lower damping (equation 14), or use "
-        "method='auto'."
+        "Not converged: the step limit was reached first. Raise max_steps, or lower damping (equation 14) if the trace "
+        "falls no more; method='auto' does more than iterate."
     )
     CYCLING = (
         "Not converged: the iteration cycles or diverges; more steps will not help. Lower damping (equation 14), or "

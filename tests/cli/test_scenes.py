@@ -120,7 +120,7 @@ def test_a_crowds_file_is_no_game_to_follow(run, lane, tmp_path):
         (("junction", "--exact", "--crowd"), "at most one of them"),
         (("junction", "--restarts", "3"), "--restarts: not for a scene"),
         (("junction", "--discount", "0.9"), "--discount: not for a scene"),
-        (("junction", "--animation", "x.mp4"), "expected a name that ends in .gif"),
+        (("junction", "--animation", "x.webm"), "expected a name that ends in .gif or .mp4"),
         (("pursuit-two", "--crowd"), "--crowd: for a scene only"),
         (("nowhere.toml",), "no such file"),
     ],
@@ -141,6 +141,6 @@ def test_listing_games_reads_no_scene_in_full():
     code = (
         "import sys; from quantal.cli import app; from typer.testing import CliRunner; "
         "assert CliRunner().invoke(app, ['games']).exit_code == 0; "
-        "assert 'quantal.schema' not in sys.modules"
+        "assert 'quantal.scenes.reading' in sys.modules and 'quantal.scenes.schema' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -140,6 +140,15 @@ def test_many_of_one_become_agents_of_their_own():
     assert reward == pytest.approx(-0.75 - 3.0)
 
 
+def test_a_million_of_one_are_counted_without_listing_them():
+    text = HALL.replace('name = "bob"', 'name = "bob"\ncount = 1_000_000_000_000')
+    scene = parse_scene(text)
+    assert scene.exact_entries > 10**18
+    assert isinstance(scene.game("auto"), qt.CrowdGame)
+    with pytest.raises(qt.TooLargeError, match=r"1,000,000,000,001 agents, over 10\^18 joint positions.*as a crowd"):
+        scene.exact()
+
+
 def test_an_interaction_of_ones_own_has_no_exact_game():
     game = parse_scene(HALL).crowd()
     own = qt.CrowdGame(

@@ -170,12 +170,14 @@ for given in (
     {"kinds": ["k"]}, {"kinds": kind}, {"members": ["ann"]}, {"members": ann}, {"members": [qt.Member(None, "k", 0)]},
     {"members": [qt.Member("ann", "k", 0, weight="a")]}, {"members": [qt.Member("ann", "k", 0, goal_reward=None)]},
     {"members": [qt.Member("ann", "k", 0, weight=np.ones(2))]}, {"interaction": "f"},
-    {"members": [qt.Member("ann", "k", 0, horizon=2.5)]},
+    {"members": [qt.Member("ann", "k", 0, horizon=2.5)]}, {"members": [qt.Member("ann", kind, 0)]},
+    {"members": [qt.Member("ann", "k", 0, count=True)]}, {"members": [qt.Member("ann", "k", 0, goal=1.0)]},
+    {"members": [qt.Member("ann", "k", 0, present_at_goal="no")]}, {"final_interaction": "no"},
 ):
     try:
         qt.CrowdGame(**({"cells": 3, "kinds": [kind], "members": [ann]} | given))
     except qt.GameError as error:
-        assert "expected" in str(error) and "got" in str(error)
+        assert "expected" in str(error) and "got" in str(error) and len(str(error)) < 200
     else:
         raise AssertionError(given)
 try:

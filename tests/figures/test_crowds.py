@@ -1,16 +1,22 @@
 """Pictures of scenes: what is drawn stands where, and is as large as, the record says."""
 
 import math
+import os
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from PIL import Image
+from PIL import Image, ImageSequence
 
 import quantal as qt
-from quantal.errors import ParameterError
+from quantal.errors import FileError, ParameterError
 from quantal.experiments.driving import DrivingPlay, DrivingStudy
 from quantal.figures import crowds as crowd_figures
+from quantal.figures import films
 from quantal.figures.style import COLOURS
 from quantal.scenes.journeys import Journey, Journeys, journeys
 from quantal.scenes.reading import parse_scene
@@ -89,22 +95,66 @@ def test_times_that_are_not_there_are_refused(record, times):
         crowd_figures.occupancy(record, times)
 
 
-def test_the_animation_has_a_frame_for_every_step(record, tmp_path):
-    file = tmp_path / "yard.gif"
-    crowd_figures.animate(record, file)
+def frames_of(file):
+    """Frames of a film as colours, (frames, height, width, 3); of an MP4 as ffmpeg decodes them."""
+    if file.suffix == ".gif":
+        with Image.open(file) as film:
+            return np.stack([np.asarray(frame.convert("RGB"), dtype=int) for frame in ImageSequence.Iterator(film)])
+    program = films.ffmpeg()
+    said = subprocess.run([program, "-i", file], capture_output=True, text=True, check=False).stderr
+    assert "h264" in said
+    assert "yuv420p" in said  # what every browser plays
+    width, height = map(int, re.search(r", (\d+)x(\d+)", said).groups())
+    raw = [program, "-v", "error", "-i", file, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = np.frombuffer(subprocess.run(raw, capture_output=True, check=True).stdout, dtype=np.uint8)
+    return pixels.reshape(-1, height, width, 3).astype(int)
+
+
+@pytest.mark.parametrize("ending", [".gif", ".mp4"])
+def test_the_animation_has_a_frame_for_every_step(record, tmp_path, ending):
+    file = tmp_path / f"yard{ending}"
+    shares = []
+    crowd_figures.animate(record, file, progress=shares.append)
     last = max(int(axes.get_title("left").split("= ")[1]) for axes in panels(crowd_figures.occupancy(record)))
-    with Image.open(file) as film:
-        # The last picture stays for three more, which Pillow may keep as one longer frame.
-        assert last + 1 <= film.n_frames <= last + 4
-        first = np.asarray(film.convert("RGB"), dtype=int)
-        film.seek(2)
-        assert np.abs(np.asarray(film.convert("RGB"), dtype=int) - first).max() > 50
-    assert [f.name for f in tmp_path.iterdir()] == ["yard.gif"]
+    assert shares == pytest.approx(np.arange(1, last + 5) / (last + 4))
+    frames = frames_of(file)
+    # The last picture stays for three more, which Pillow may keep as one longer frame.
+    assert last + 1 <= len(frames) <= last + 4
+    moved = np.abs(frames[2] - frames[0]).max(axis=2) > 50
+    assert moved.any()
+    # Only agents move: the corners, where walls, margins and the legend are, stay as they are.
+    assert not moved[:, -5:].any()
+    assert np.abs(frames[:, -5:] - frames[0, -5:]).max() < 12
+    assert [f.name for f in tmp_path.iterdir()] == [file.name]
 
 
-def test_an_animation_of_another_kind_is_refused(record, tmp_path):
-    with pytest.raises(ParameterError, match=r"yard\.mp4: expected a name that ends in \.gif"):
+def test_an_animation_that_cannot_be_is_refused_before_anything_is_drawn(record, tmp_path, monkeypatch):
+    with pytest.raises(ParameterError, match=r"yard\.webm: expected a name that ends in \.gif or \.mp4"):
+        crowd_figures.animate(record, tmp_path / "yard.webm")
+    with pytest.raises(ParameterError, match=r"per_second=0\.0: expected steps a second, above 0"):
+        crowd_figures.animate(record, tmp_path / "yard.gif", per_second=0.0)
+    monkeypatch.setattr(films, "ffmpeg", lambda: None)
+    with pytest.raises(ParameterError, match=r"yard\.mp4: expected a program ffmpeg.*pip install.*or write a \.gif"):
         crowd_figures.animate(record, tmp_path / "yard.mp4")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ffmpeg_on_the_path_comes_first_and_one_that_fails_is_quoted(record, tmp_path, monkeypatch):
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\necho 'Unknown encoder h264' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert films.ffmpeg() == str(program)
+    with pytest.raises(FileError, match=r"yard\.mp4: .*ffmpeg could not write it: Unknown encoder h264.*A \.gif"):
+        crowd_figures.animate(record, tmp_path / "yard.mp4")
+    assert list(tmp_path.iterdir()) == [program]
+
+
+def test_without_any_ffmpeg_there_is_none(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert films.ffmpeg() is not None  # that of imageio-ffmpeg
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert films.ffmpeg() is None
 
 
 def test_many_agents_are_drawn_as_kinds(record):
@@ -116,6 +166,39 @@ def test_many_agents_are_drawn_as_kinds(record):
     (discs,) = axes.collections
     assert len(discs.get_paths()) == 1
     assert len(np.unique(discs.get_facecolors(), axis=0)) == 1
+
+
+def test_a_count_is_drawn_by_how_many_are_there(record):
+    # Two members, one of them forty people: its disc is full where more than anywhere on the way are expected.
+    scene = parse_scene(YARD.replace('name = "bob"', 'name = "bob"\ncount = 40'))
+    counted = journeys(scene, qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon))
+    figure = crowd_figures.occupancy(counted, times=[0, 2])
+    (legend,) = figure.legends
+    *names, scale = [text.get_text() for text in legend.get_texts()]
+    assert names == ["ann", "bob"]
+    (full,) = re.findall(r"full disc: ([\d.]+) people or more", scale)
+    # All forty stand in one cell at first; ann is one fortieth of them.
+    assert 1 < float(full) <= 40
+    (discs,) = panels(figure)[0].collections
+    one, forty = sorted(path.get_extents().width for path in discs.get_paths())
+    assert one / forty == pytest.approx(math.sqrt(1 / float(full)), rel=1e-6)
+
+
+def test_cells_of_wide_maps_are_not_made_too_small():
+    # 30 cells side by side in four columns would be a sixteenth of an inch; two columns fill the page.
+    assert crowd_figures._columns(10, 30, 6) == 2
+    # As many columns as before where cells are large enough, or the figure would be too tall.
+    assert crowd_figures._columns(12, 9, 6) == 4
+    assert crowd_figures._columns(12, 64, 64) == 4
+
+
+def test_lanes_show_all_their_arrows():
+    text = YARD.replace(".#>#.", ".#>x.") + '[legend]\nx = { ground = "road", lane = "<^" }\n'
+    scene = parse_scene(text)
+    axes = Figure().subplots()
+    crowd_figures.draw_ground(axes, scene)
+    tips = [tuple(np.sign(np.round(line.get_xydata()[1] - np.round(line.get_xydata()[1]), 6))) for line in axes.lines]
+    assert tips == [(1, 0), (-1, 0), (0, -1)]
 
 
 def test_the_study_is_framed_where_everything_is_as_in_the_paper():

@@ -7,10 +7,12 @@ import json
 
 import numpy as np
 import pytest
+from tests.cli.test_scenes import LANE
 from tests.pages.conftest import PHONE, WIDE
 
 import quantal as qt
 from quantal.pages import crowds as page
+from quantal.scenes import reading as scenefile
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,24 @@ def test_pointing_at_a_cell_shows_the_solutions_numbers(show, junction, step, la
             compared += 1
     assert compared >= 5
     assert opened.locator("#map .arrow:not(.field)").count() >= 1
+
+
+def test_nine_actions_stand_side_by_side(show_file, tmp_path):
+    scene = scenefile.parse_scene(LANE.replace("lanes = true", "diagonal = true"))
+    page.write(
+        qt.solve(scene.crowd(), beta=scene.beta, horizon=scene.horizon),
+        tmp_path / "diagonal.html",
+        scene=scene,
+        certificate=False,
+    )
+    opened = show_file(tmp_path / "diagonal.html")
+    # No number is wider than its column, and the table no wider than its place.
+    wide = opened.evaluate(
+        """() => [...document.querySelectorAll("#numbers td.p")].filter(td => td.scrollWidth > td.clientWidth).length
+                 + (document.querySelector("#numbers").offsetWidth > document.querySelector(".scroll").clientWidth)"""
+    )
+    assert opened.locator("#numbers tbody tr").first.locator("td.p").count() == 9
+    assert wide == 0
 
 
 def test_playing_and_the_keyboard(show, junction):

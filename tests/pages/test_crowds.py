@@ -134,6 +134,19 @@ def test_a_page_that_would_be_large_keeps_every_few_steps(monkeypatch):
     assert len(data["together"]) == 10  # charts keep every step
 
 
+def test_a_crowds_file_is_viewed_with_its_lanes(ask, tmp_path):
+    lane = tmp_path / "lane.toml"
+    lane.write_text(LANE)
+    ask("solve", lane, "--crowd", "--save", tmp_path / "kept.nc")
+    pages = [tmp_path / "scene.html", tmp_path / "file.html"]
+    for target, file in zip((lane, tmp_path / "kept.nc"), pages, strict=True):
+        ask("view", target, "--no-certificate", "--out", file)
+    # The file holds the scene, not only cells: the same map, arrows and all.
+    maps = [embedded(file.read_text())["cells"] for file in pages]
+    assert maps[0] == maps[1]
+    assert maps[0]["lanes"] == [">"] * 4
+
+
 def test_cells_without_a_scene_lie_where_the_game_says():
     solution = qt.solve(crossing([qt.Member("ann", "walker", start=0)]), beta=1.0, horizon=2)
     data = page.record(solution, certificate=False)

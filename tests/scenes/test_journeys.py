@@ -1,10 +1,15 @@
 """Journeys: read off both games of a scene, against what can be told by hand."""
 
+import io
+import re
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 import quantal as qt
 from quantal.errors import ParameterError
+from quantal.reports.scenes import meetings, scene_record
 from quantal.scenes.journeys import journeys
 from quantal.scenes.reading import parse_scene
 
@@ -85,6 +90,24 @@ start = [0, 0]
         # Together at first; then each is anywhere with 1/2 (stay or move), independently: 1 + 1/2 + 1/2.
         np.testing.assert_allclose(record.meetings, [[0, 2], [2, 0]], atol=1e-12)
         assert record.together == pytest.approx(2)
+
+
+def test_a_count_meets_in_all_its_pairs():
+    # As above, one of them three times over: 3 pairs across, 3 among themselves, two steps each.
+    text = CORRIDOR.replace("beta = 60", "beta = 0").replace('"....."', '".."').replace("horizon = 7", "horizon = 2")
+    text = re.sub(r"goal = .*\n", "", text).replace("weight = 0", "count = 3").replace("[0, 2]", "[0, 0]")
+    scene = parse_scene(text)
+    record = journeys(scene, solved(scene, scene.crowd()))
+    np.testing.assert_allclose(record.meetings, [[0, 6], [6, 6]], atol=1e-12)
+    assert record.together == pytest.approx(12)
+    exact = journeys(scene, solved(scene, scene.exact()))
+    assert exact.together == pytest.approx(12)
+    rows = scene_record(record, 0.0)["meetings"]
+    assert [row["agents"] for row in rows] == [["ann", "bob"], ["bob", "bob"]]
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(meetings(record))
+    assert "bob, among themselves" in shown.getvalue()
+    assert "pairs of people" in " ".join(shown.getvalue().split())
 
 
 def test_a_slow_walker_is_expected_later():

@@ -90,13 +90,17 @@ def solve(
     exact: ExactOption = False,
     crowd: CrowdOption = False,
     figure: FigureOption = None,
-    animation: Annotated[Path | None, typer.Option(help="Show a scene step by step: .gif.")] = None,
+    animation: Annotated[Path | None, typer.Option(help="Show a scene step by step: .gif or .mp4.")] = None,
     json: JsonOption = False,
 ) -> int:
     """Find a logit Markov quantal response equilibrium."""
     check_writable("--save", save, (".nc",))
     check_writable("--figure", figure, PICTURE_ENDINGS)
-    check_writable("--animation", animation, (".gif",))
+    check_writable("--animation", animation, (".gif", ".mp4"))
+    if animation is not None:
+        from quantal.figures.films import check_film
+
+        check_film(animation)
     scene = scene_named(target)
     if scene is not None:
         unusable = {
@@ -199,7 +203,7 @@ def _solve_scene(
 
         store.save(solution, save)
         written.append(str(save))
-    with Waiting("drawing", quiet=json):
+    with Waiting("drawing", quiet=json) as drawing:
         if figure is not None:
             from quantal import figures
             from quantal.figures import crowds as crowd_figures
@@ -209,7 +213,7 @@ def _solve_scene(
         if animation is not None:
             from quantal.figures import crowds as crowd_figures
 
-            crowd_figures.animate(found, animation)
+            crowd_figures.animate(found, animation, progress=drawing)
             written.append(str(animation))
     record["files"] = written
     parts += [f"written: {', '.join(written)}"] * bool(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from quantal.cli.given import (
 )
 from quantal.cli.output import Waiting, tell
 from quantal.crowds.solution import CrowdSolution
-from quantal.errors import ParameterError
+from quantal.errors import FileError, ParameterError
 from quantal.scenes.scene import Scene
 
 
@@ -99,7 +100,11 @@ def view(
     with Waiting("drawing", quiet=json) as drawing:
         if isinstance(solved, CrowdSolution):
             from quantal.pages import crowds
+            from quantal.scenes.reading import parse_scene
 
+            if scene is None and solved.game.source:
+                with contextlib.suppress(FileError):  # the file holds its scene, with grounds and lanes
+                    scene = parse_scene(solved.game.source, f"{Path(target).stem}.toml")
             crowds.write(solved, page_file, scene=scene, certificate=certificate, made=made, progress=drawing)
         else:
             from quantal.pages import games

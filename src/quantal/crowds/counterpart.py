@@ -9,18 +9,20 @@ nobody minds anybody, both games have one solution.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quantal import memory
-from quantal.crowds.game import CrowdGame, Kind, felt, legal_of
+from quantal.crowds.game import CrowdGame, felt, legal_of, reachable
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.maps import on_joint_axis
+
+MANY = 10**18
+"""Nobody counts joint positions beyond this."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ def exact(game: CrowdGame) -> MarkovGame:
                 f"member {member.name!r}: horizon: who leaves before the end has no exact Markov game, whose rewards "
                 "do not depend on time: expected none. Play it as a crowd (MGE-FB), or leave horizon out"
             )
-    people = _people(game)
-    shape = tuple(person.cells.size for person in people)
+    positions = _product([cells.size for cells, _ in _each(game)], game)
     memory.require(
-        8 * math.prod(shape) * (len(people) + 3),
-        f"the exact game of this crowd ({' x '.join(map(str, shape))} joint positions)",
+        8 * positions * (game.population + 3),
+        f"the exact game of this crowd ({game.population:,} agents, {_readable(positions)} joint positions)",
         "Play it as a crowd (MGE-FB), or use fewer agents",
     )
+    people = _people(game)
+    shape = tuple(person.cells.size for person in people)
     moves = [_moves(game, person) for person in people]
     meeting = [_meeting(game, people, i) for i in range(len(people))]
     return MarkovGame(
@@ -98,34 +101,40 @@ def exact(game: CrowdGame) -> MarkovGame:
 
 
 def entries(game: CrowdGame) -> int:
-    """Joint positions times joint actions of the exact game."""
-    return math.prod(person.cells.size * person.actions.size for person in _people(game))
+    """Joint positions times joint actions of the exact game; of more than `MANY`, some number above it."""
+    return _product([cells.size * actions.size for cells, actions in _each(game)], game)
+
+
+def _product(sizes: Sequence[int], game: CrowdGame) -> int:
+    """Multiply what each member has, once for each of its count, until it is more than `MANY`."""
+    total = 1
+    for size, member in zip(sizes, game.members, strict=True):
+        for _ in range(member.count if size > 1 else 0):
+            total *= size
+            if total > MANY:
+                return total
+    return total
+
+
+def _readable(number: int) -> str:
+    return f"{number:,}" if number <= MANY else f"over 10^{len(str(MANY)) - 1}"
+
+
+def _each(game: CrowdGame) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Per member, the cells that it can reach, and the actions that are legal somewhere there."""
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for i in range(len(game.members)):
+        cells = reachable(game.kind_of(i), game.starts[i][0], game.goals[i])
+        found.append((cells, np.flatnonzero(legal_of(game, i)[cells].any(axis=0))))
+    return found
 
 
 def _people(game: CrowdGame) -> list[_Person]:
     people: list[_Person] = []
-    for i, member in enumerate(game.members):
-        cells = _reachable(game.kind_of(i), game.starts[i][0], game.goals[i])
-        actions = np.flatnonzero(legal_of(game, i)[cells].any(axis=0))
+    for i, (member, (cells, actions)) in enumerate(zip(game.members, _each(game), strict=True)):
         names = [member.name] if member.count == 1 else [f"{member.name} {k + 1}" for k in range(member.count)]
         people += [_Person(name, i, cells, actions) for name in names]
     return people
-
-
-def _reachable(kind: Kind, starts: np.ndarray, goal: int | None) -> np.ndarray:
-    links = (kind.probabilities > 0) & kind.legal[..., None]
-    seen = np.zeros(kind.legal.shape[0], dtype=bool)
-    seen[starts] = True
-    front = seen
-    while front.any():
-        onward = front.copy()
-        if goal is not None:
-            onward[goal] = False  # whoever has arrived stays
-        there = np.zeros_like(seen)
-        there[kind.successors[onward][links[onward]]] = True
-        front = there & ~seen
-        seen = seen | there
-    return np.flatnonzero(seen)
 
 
 def _moves(game: CrowdGame, person: _Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -264,6 +264,8 @@ class CrowdGame:
         if not labels:
             raise GameError("cells: expected at least one: got none. Give the map a cell")
         check_distinct("cells", labels)
+        if not isinstance(final_interaction, (bool, np.bool_)):
+            raise GameError(f"final_interaction: expected True or False: got {final_interaction!r}")
         if interaction is not None and not callable(interaction):
             raise GameError(
                 f"interaction: expected a function of (others, kind): got {interaction!r}. For weights use kind_weights"
@@ -454,11 +456,20 @@ def _check_names(game: CrowdGame) -> None:
     check_distinct("members", game.agents)
     known = {kind.name for kind in game.kinds}
     for member in game.members:
+        if not isinstance(member.kind, str):
+            raise GameError(
+                f"member {member.name!r}: kind: expected the name of a kind ({_listed(sorted(known))}): got a "
+                f"{type(member.kind).__name__}"
+            )
         if member.kind not in known:
             raise GameError(
                 f"member {member.name!r}: no kind {member.kind!r}: expected one of {_listed(sorted(known))}"
             )
-        if not isinstance(member.count, (int, np.integer)) or member.count < 1:
+        if not isinstance(member.present_at_goal, (bool, np.bool_)):
+            raise GameError(
+                f"member {member.name!r}: present_at_goal: expected True or False: got {member.present_at_goal!r}"
+            )
+        if isinstance(member.count, bool) or not isinstance(member.count, (int, np.integer)) or member.count < 1:
             raise GameError(f"member {member.name!r}: count: expected a whole number, at least 1: got {member.count!r}")
         if member.count > MOST:
             raise GameError(f"member {member.name!r}: count: expected at most {MOST:,}: got a larger number")
@@ -601,9 +612,11 @@ def _cell(game: CrowdGame, cell: object, what: str) -> int:
         if cell not in game._cell_numbers:  # pyright: ignore[reportPrivateUsage]
             raise GameError(f"{what}: no cell {cell!r}: expected one of {_listed(game.cells)}")
         return game._cell_numbers[cell]  # pyright: ignore[reportPrivateUsage]
-    if isinstance(cell, (int, np.integer)) and not isinstance(cell, bool) and 0 <= cell < len(game.cells):
-        return int(cell)
-    raise GameError(f"{what}: {cell!r} is out of range: expected 0..{len(game.cells) - 1} or a label")
+    if not isinstance(cell, (int, np.integer)) or isinstance(cell, bool):
+        raise GameError(f"{what}: expected a cell, by its number or label: got {cell!r}")
+    if not 0 <= cell < len(game.cells):
+        raise GameError(f"{what}: {cell!r} is out of range: expected 0..{len(game.cells) - 1} or a label")
+    return int(cell)
 
 
 def _start(game: CrowdGame, member: Member) -> tuple[np.ndarray, np.ndarray]:
@@ -665,6 +678,23 @@ def steps_to(kind: Kind, goal: int) -> np.ndarray:
             break
         steps[front] = step
     return steps
+
+
+def reachable(kind: Kind, starts: np.ndarray, goal: int | None) -> np.ndarray:
+    """Numbers of the cells that legal moves lead to from `starts`, where the goal is left no more."""
+    links = (kind.probabilities > 0) & kind.legal[..., None]
+    seen = np.zeros(kind.legal.shape[0], dtype=bool)
+    seen[starts] = True
+    front = seen
+    while front.any():
+        onward = front.copy()
+        if goal is not None:
+            onward[goal] = False  # whoever has arrived stays
+        there = np.zeros_like(seen)
+        there[kind.successors[onward][links[onward]]] = True
+        front = there & ~seen
+        seen = seen | there
+    return np.flatnonzero(seen)
 
 
 def _check_reachable(game: CrowdGame) -> None:

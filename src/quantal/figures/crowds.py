@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.animation import FuncAnimation
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap
@@ -24,13 +24,20 @@ from matplotlib.patches import Circle, Rectangle
 
 from quantal.errors import ParameterError
 from quantal.experiments.driving import CARS, DrivingStudy
+from quantal.figures.films import check_film, save_film
 from quantal.figures.style import COLOURS, DASHES, INK, Place, Sheet, label_ends, sheet, style
-from quantal.files import replacing
-from quantal.scenes.journeys import Journeys
+from quantal.scenes.journeys import Journey, Journeys, fullest
 from quantal.scenes.scene import Scene
 
-GROUND = {"road": "#DCDEE0", "junction": "#DCDEE0", "zebra": "#DCDEE0", "pavement": "#F2EFE8", "bay": "#DCE9E2"}
-OTHER_GROUND = ("#F6F6F6", "#ECECEC", "#E9E4F0", "#F3E9DF")
+GROUND = {
+    "floor": "#F6F6F6",
+    "road": "#DCDEE0",
+    "junction": "#DCDEE0",
+    "zebra": "#DCDEE0",
+    "pavement": "#F2EFE8",
+    "bay": "#DCE9E2",
+}
+OTHER_GROUND = ("#E4E4E9", "#D9E7F1", "#E9E2F2", "#F5E8DA")
 WALL = "#B4B7BA"
 SINGLES = 9
 """Up to this many agents are drawn one by one; more of them as kinds."""
@@ -39,6 +46,10 @@ SEEN = 0.004
 STIR = 0.05
 """Where no probability changes by more, nothing happens any more."""
 PANELS = 12
+WIDE, TALL = 7.2, 9.0
+"""Inches of a figure of several times: its width, and its height where that is ours to choose."""
+SMALL = 0.2
+"""Inches: cells are not made smaller if the page has room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +60,9 @@ class _Group:
     mark: str
     colour: str
     presence: np.ndarray
-    """How much of it is in each cell, (T + 1, n); at most 1."""
+    """How full its disc is in each cell, (T + 1, n); at most 1."""
+    full: float
+    """How many fill a disc."""
     goals: tuple[int, ...]
     centre: tuple[float, float]
     radius: float
@@ -79,11 +92,9 @@ def occupancy(record: Journeys, times: Sequence[int] | None = None, ax: Place | 
         raise ParameterError(f"times={times!r}: expected times 0..{last}: at least one")
     width, height = _size(record.scene)
     with style():
-        columns = _columns(len(shown), width / height)
+        columns = _columns(len(shown), width, height)
         rows = math.ceil(len(shown) / columns)
-        across = 7.2 / columns
-        tall = rows * (across * height / width + 0.19) + 0.32
-        drawn = sheet(ax, columns, 7.2, tall, rows=rows, count=len(shown))
+        drawn = sheet(ax, columns, WIDE, _tall(len(shown), columns, width, height), rows=rows, count=len(shown))
         for axes, time in zip(drawn.panels, shown, strict=True):
             draw_ground(axes, record.scene)
             _draw_goals(axes, record.scene, groups)
@@ -94,19 +105,38 @@ def occupancy(record: Journeys, times: Sequence[int] | None = None, ax: Place | 
     return drawn.figure
 
 
-def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int = 2) -> None:
-    """Write an animated GIF, one frame a step.
+def animate(
+    record: Journeys,
+    path: str | os.PathLike[str],
+    *,
+    per_second: float = 2.0,
+    progress: Callable[[float], None] | None = None,
+) -> None:
+    """Write where everyone is as a film, one frame a step: an animated GIF, or an MP4 (H.264).
+
+    Parameters
+    ----------
+    record
+        What to draw.
+    path
+        A name that ends in .gif or .mp4. MP4 needs a program ffmpeg on the PATH, or the package `imageio-ffmpeg`
+        (``quantal[video]``).
+    per_second
+        Steps a second, above 0.
+    progress
+        Called with the share done, 0 to 1.
 
     Raises
     ------
     ParameterError
-        If the name does not end in .gif.
+        If the name ends otherwise, there is no ffmpeg, or `per_second` is not above 0.
     FileError
-        If the directory cannot be written.
+        If the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() != ".gif":
-        raise ParameterError(f"animation {target}: expected a name that ends in .gif")
+    check_film(target)
+    if not 0 < per_second < math.inf:
+        raise ParameterError(f"per_second={per_second!r}: expected steps a second, above 0")
     groups = _groups(record)
     width, height = _size(record.scene)
     last = _last_time(groups)
@@ -130,13 +160,12 @@ def animate(record: Journeys, path: str | os.PathLike[str], *, per_second: int =
             axes.set_title(f"{record.scene.title or record.scene.name}: $\\tau$ = {time}", fontsize=9)
             return drawn
 
-        pause = [last] * 3
-        film = FuncAnimation(whole.figure, frame, frames=[*range(last + 1), *pause], blit=False)  # type: ignore[arg-type]
-        with replacing(target) as temporary:
-            # Pillow goes by the ending of the name.
-            named = temporary.with_suffix(".gif")
-            film.save(named, writer=PillowWriter(fps=per_second), dpi=110)
-            named.replace(temporary)
+        frame(last)
+        whole.figure.draw_without_rendering()
+        whole.figure.set_layout_engine("none")  # the map stands still
+        frames = [*range(last + 1), *[last] * 3]  # the end stays for a moment
+        film = FuncAnimation(whole.figure, frame, frames=frames, blit=False)  # type: ignore[arg-type]
+        save_film(film, target, per_second, progress and (lambda done, _: progress((done + 1) / len(frames))))
 
 
 # ---------------------------------------------------------------------- the study
@@ -251,8 +280,8 @@ def draw_ground(axes: Axes, scene: Scene) -> None:
         )
         if ground == "zebra":
             _draw_stripes(axes, x, y, along_x=not set(lane) & set("^v"))
-        elif len(lane) == 1:
-            _draw_arrow(axes, x, y, lane)
+        for arrow in lane if ground != "zebra" else "":
+            _draw_arrow(axes, x, y, arrow, off=0.12 if len(lane) == 1 else 0.32)
     axes.set_xlim(-0.5, width - 0.5)
     axes.set_ylim(height - 0.5, -0.5)
     axes.set_aspect("equal")
@@ -269,9 +298,9 @@ def _draw_stripes(axes: Axes, x: int, y: int, *, along_x: bool) -> None:
         axes.add_patch(Rectangle(corner, *size, color="white", linewidth=0, zorder=1.2))
 
 
-def _draw_arrow(axes: Axes, x: int, y: int, lane: str) -> None:
+def _draw_arrow(axes: Axes, x: int, y: int, lane: str, off: float) -> None:
     dx, dy = {"<": (-1, 0), ">": (1, 0), "^": (0, -1), "v": (0, 1)}[lane]
-    tip = np.array([x + 0.12 * dx, y + 0.12 * dy])
+    tip = np.array([x + off * dx, y + off * dy])
     side = 0.14 * np.array([-dy, dx])
     back = tip - 0.2 * np.array([dx, dy])
     ends = np.stack([back + side, tip, back - side])
@@ -287,22 +316,21 @@ def _size(scene: Scene) -> tuple[int, int]:
 
 def _groups(record: Journeys) -> list[_Group]:
     scene = record.scene
-    if len(record.each) <= SINGLES and all(scene.members[j.member].count == 1 for j in record.each):
-        names = [j.agent for j in record.each]
-        presence = [j.occupancy for j in record.each]
-        goals = [() if j.goal is None else (j.goal,) for j in record.each]
-    else:
-        names = [kind.name for kind in scene.kinds]
-        # A crowd's member stands for all of its count; in the exact game each has a journey of its own.
-        crowd = len(record.each) == len(scene.members)
-        presence, goals = [], []
-        for name in names:
-            own = [j for j in record.each if scene.members[j.member].kind == name]
-            total = sum((j.occupancy * (scene.members[j.member].count if crowd else 1) for j in own), np.zeros(()))
-            presence.append(
-                total / max(float(np.max(total)), 1e-12) if own else np.zeros_like(record.each[0].occupancy)
-            )
-            goals.append(tuple(sorted({j.goal for j in own if j.goal is not None})))
+    # A crowd's member stands for all of its count; in the exact game each has a journey of its own.
+    crowd = len(record.each) == len(scene.members)
+    counts = [scene.members[j.member].count if crowd else 1 for j in record.each]
+    single = len(record.each) <= SINGLES
+    parts = {j.agent: [j] for j in record.each} if single else {k.name: list[Journey]() for k in scene.kinds}
+    if not single:
+        for journey in record.each:
+            parts[scene.members[journey.member].kind].append(journey)
+    many = {id(j): count for j, count in zip(record.each, counts, strict=True)}
+    nobody = np.zeros_like(record.each[0].occupancy)
+    names = list(parts)
+    numbers = [sum((j.occupancy * many[id(j)] for j in part), nobody) for part in parts.values()]
+    goals = [tuple(sorted({j.goal for j in part if j.goal is not None})) for part in parts.values()]
+    full = 1.0 if single and set(counts) == {1} else fullest(numbers, [goal for part in goals for goal in part])
+    presence = [np.minimum(number / full, 1.0) for number in numbers]
     marks = _marks(names)
     side = 1 if len(names) == 1 else 2 if len(names) <= 4 else 3
     deep = 1 if len(names) <= 2 else side
@@ -311,7 +339,7 @@ def _groups(record: Journeys) -> list[_Group]:
         (0.84 * ((k % side + 0.5) / side - 0.5), 0.84 * ((k // side + 0.5) / deep - 0.5)) for k in range(side * deep)
     ]
     return [
-        _Group(name, mark, COLOURS[k % len(COLOURS)], held, goal, spots[k], 0.4 if side == 1 else 0.56 / side)
+        _Group(name, mark, COLOURS[k % len(COLOURS)], held, full, goal, spots[k], 0.4 if side == 1 else 0.56 / side)
         for k, (name, mark, held, goal) in enumerate(zip(names, marks, presence, goals, strict=True))
     ]
 
@@ -342,12 +370,18 @@ def _last_time(groups: Sequence[_Group]) -> int:
     return min(int(np.flatnonzero(moving).max(initial=0)) + 1, presence.shape[1] - 1)
 
 
-def _columns(panels: int, aspect: float) -> int:
+def _columns(panels: int, width: int, height: int) -> int:
     """As many columns as make panels that are not too small, and rows that are full."""
-    most = 4 if aspect >= 1 else 6
-    if panels <= most:
-        return panels
-    return min(range(most, 2, -1), key=lambda c: (-panels) % c)
+    most = 4 if width >= height else 6
+    columns = panels if panels <= most else min(range(most, 2, -1), key=lambda c: (-panels) % c)
+    while columns > 1 and WIDE / columns / width < SMALL and _tall(panels, columns - 1, width, height) <= TALL:
+        columns -= 1
+    return columns
+
+
+def _tall(panels: int, columns: int, width: int, height: int) -> float:
+    """Inches of so many panels, their titles and a legend."""
+    return math.ceil(panels / columns) * (WIDE / columns * height / width + 0.19) + 0.32
 
 
 def _discs(scene: Scene, groups: Sequence[_Group], time: int) -> PatchCollection:
@@ -396,4 +430,7 @@ def _legend(drawn: Sheet, groups: Sequence[_Group]) -> None:
         Line2D([], [], marker=f"${group.mark}$", color=group.colour, linestyle="none", markersize=6, label=group.name)
         for group in groups
     ]
+    if (full := groups[0].full) != 1:
+        label = f"full disc: {full:g} people or more"
+        handles.append(Line2D([], [], marker="o", color=INK, linestyle="none", markersize=6, label=label))
     drawn.key(handles, columns=min(6, len(handles)), handletextpad=0.2)

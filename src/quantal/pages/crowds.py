@@ -26,6 +26,7 @@ from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.pages import document
 from quantal.pages.document import marks_of, packed, power
+from quantal.scenes.journeys import fullest
 from quantal.scenes.scene import Scene
 from quantal.solution import Solution, Status
 
@@ -37,8 +38,6 @@ TONES = ("road", "junction", "zebra", "pavement", "bay", "floor")
 """Grounds that have a colour of their own."""
 OTHER_TONES = 4
 SETTLED = (Status.CONVERGED, Status.PRECISION)
-CROWDED = 0.98
-"""Of the cells where some are expected, so many have less than a full disc."""
 PRESENT = 1e-9
 """Where fewer of a kind are expected, nothing is said about what those who are there do."""
 
@@ -331,11 +330,7 @@ def _gather(solution: CrowdSolution, progress: Callable[[float], None]) -> _Gath
 
 
 def _fullest(found: _Gathered) -> float:
-    """How many fill a disc: few enough that one crowded cell does not make all others invisible."""
-    aims = sorted({goal for part in found.parts for goal in part.goals})
-    numbers = np.concatenate([np.delete(part.presence, aims, axis=1).ravel() for part in found.parts])
-    numbers = numbers[numbers > 0.01 * numbers.max(initial=0.0)]
-    return float(f"{np.quantile(numbers, CROWDED):.2g}") if numbers.size else 1.0
+    return fullest([part.presence for part in found.parts], [goal for part in found.parts for goal in part.goals])
 
 
 def _label(solution: CrowdSolution, part: _Part) -> str:

@@ -94,18 +94,27 @@ def meetings(record: Journeys) -> RenderableType:
     shown = [pair for pair in pairs if pair[2] >= NEVER_MEET][:MOST_AGENTS]
     if not shown:
         return Text("Nobody is expected to share a cell with anybody before arriving.")
-    table = new_table("Meetings: expected steps in one cell, before either has arrived")
+    many = ", over all pairs of people" if (_counts(record) > 1).any() else ""
+    table = new_table(f"Meetings: expected steps in one cell, before either has arrived{many}")
     table.add_column("agents", style="bold")
     table.add_column("steps", justify="right")
     for a, b, steps in shown:
-        table.add_row(f"{a}, {b}", number(steps))
+        table.add_row(f"{a}, {b}" if a != b else f"{a}, among themselves", number(steps))
     table.add_row("all pairs", number(record.together))
     return table
 
 
+def _counts(record: Journeys) -> np.ndarray:
+    """How many each journey stands for; in the exact game everyone has one of its own."""
+    if not isinstance(record.solution, CrowdSolution):
+        return np.ones(len(record.each), dtype=int)
+    return np.array([record.scene.members[j.member].count for j in record.each])
+
+
 def _pairs(record: Journeys) -> list[tuple[str, str, float]]:
     names = [journey.agent for journey in record.each]
-    above = zip(*np.triu_indices(len(names), k=1), strict=True)
+    several = _counts(record) > 1
+    above = [(i, j) for i, j in zip(*np.triu_indices(len(names)), strict=True) if i != j or several[i]]
     pairs = [(names[i], names[j], float(record.meetings[i, j])) for i, j in above]
     return sorted(pairs, key=lambda pair: -pair[2])
 

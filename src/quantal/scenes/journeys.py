@@ -3,11 +3,13 @@
 Read off a solution of either game of a scene. *Most probable play* is everyone's likeliest action where likeliest
 actions have led so far; of actions that are alike, staying counts. *Meetings* are expected steps in one cell, before
 either has arrived: in the crowd's game agents are met as if independent, as Section 5 of Etesami & Straehle (2020)
-has it; in the exact game positions are joint.
+has it; in the exact game positions are joint. Whoever has a `count` is that many people, and all
+pairs of them are added up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +24,8 @@ from quantal.solution import Solution
 
 TIE = 1e-9
 """Probabilities that differ by less are alike."""
+CROWDED = 0.98
+"""Of the cells where some are expected, so many have less than a full disc."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ class Journeys:
     each
         One journey per agent of the solution's game.
     meetings
-        Expected steps that two agents spend in one cell, (M, M); zero on the diagonal.
+        Expected steps that two people spend in one cell, over all pairs of one of an agent's `count` and one of
+        another's, (M, M); on the diagonal, over the pairs within a count.
     """
 
     scene: Scene
@@ -101,7 +106,7 @@ class Journeys:
     @property
     def together(self) -> float:
         """Expected steps in one cell, over all pairs."""
-        return float(self.meetings.sum() / 2)
+        return float(np.triu(self.meetings).sum())
 
 
 def journeys(scene: Scene, solution: Solution | CrowdSolution) -> Journeys:
@@ -137,6 +142,13 @@ def journeys(scene: Scene, solution: Solution | CrowdSolution) -> Journeys:
         for name, member, path, where in zip(solution.game.agents, members, paths, occupancy, strict=True)
     )
     return Journeys(scene, solution, each, pairs)
+
+
+def fullest(numbers: Sequence[np.ndarray], goals: Iterable[int]) -> float:
+    """How many fill a disc, (times, n) each: few enough that one crowded cell does not make all others invisible."""
+    there = np.concatenate([np.delete(number, sorted(set(goals)), axis=1).ravel() for number in numbers])
+    there = there[there > 0.01 * there.max(initial=0.0)]
+    return float(f"{np.quantile(there, CROWDED):.2g}") if there.size else 1.0
 
 
 def _members(scene: Scene, game: CrowdGame | MarkovGame) -> list[int]:
@@ -238,9 +250,10 @@ def _independent_meetings(scene: Scene, members: list[int], occupancy: list[np.n
     for where, member in zip(met, members, strict=True):
         if (own := scene.members[member].horizon) is not None:
             where[own + 1 :] = 0.0
-    pairs = np.array([[float((a * b).sum()) for b in met] for a in met])
-    np.fill_diagonal(pairs, 0.0)
-    return pairs
+    count = np.array([scene.members[member].count for member in members], dtype=float)
+    people = np.outer(count, count)
+    np.fill_diagonal(people, count * (count - 1) / 2)
+    return people * np.array([[float((a * b).sum()) for b in met] for a in met])
 
 
 def _joint_meetings(scene: Scene, members: list[int], visits: np.ndarray, cells: list[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Scene files: a map drawn in letters, and who is on it, in TOML (docs/scenes.md).
 
-Everything is checked, from the outside in: TOML, keys and types (`quantal.schema`), map, kinds, agents. The first
-mistake is reported with its line, what was expected, what was found and what to do.
+Everything is checked, from the outside in: TOML, keys and types (`quantal.scenes.schema`), map, kinds, agents. The
+first mistake is reported with its line, what was expected, what was found and what to do.
 """
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import os
 import re
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from quantal.crowds.game import CrowdGame, Kind, Member, steps_to
+from quantal.crowds.game import CrowdGame, Kind, Member, reachable, steps_to
 from quantal.errors import FileError
 from quantal.files import existing
 from quantal.game import MarkovGame
@@ -31,6 +32,7 @@ from quantal.scenes.scene import Play, Scene
 if TYPE_CHECKING:
     from quantal.scenes.schema import Document, Mover, Wishes
 
+TAB = "\t"
 ARROWS = {"left": "<", "right": ">", "up": "^", "down": "v"}
 OPPOSITE = {"<": ">", ">": "<", "^": "v", "v": "^"}
 
@@ -85,7 +87,7 @@ def parse_scene(text: str, name: str = "scene") -> Scene:
     FileError
         If anything in it is wrong.
     """
-    return _Reader(_Source(name, text)).scene()
+    return _Reader(_Source(name, text.removeprefix("\ufeff"))).scene()  # some editors begin files with this mark
 
 
 def load_scene(path: str | os.PathLike[str], play: Play = "auto") -> CrowdGame | MarkovGame:
@@ -202,7 +204,7 @@ def _dotted(keys: Keys) -> str:
 def _nearest(word: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."
+    return f"Did you mean {near[0]!r}?" if near else f"Expected one of {', '.join(known)}"
 
 
 # ---------------------------------------------------------------------- from text to scene
@@ -252,7 +254,7 @@ class _Reader:
         try:
             data = tomllib.loads(self.source.text)
         except tomllib.TOMLDecodeError as error:
-            raise FileError(f"{self.source.name}: not TOML: {error}. docs/scenes.md shows a scene file") from error
+            raise self._not_toml(str(error)) from error
         from pydantic import ValidationError
 
         from quantal.scenes.schema import Document
@@ -262,28 +264,38 @@ class _Reader:
         except ValidationError as error:
             raise self._schema_error(data, error.errors()) from None
 
+    def _not_toml(self, said: str) -> FileError:
+        """Put the place where everyone looks for it."""
+        where = re.search(r" \(at line (\d+), column (\d+)\)$", said)
+        place = f", line {where[1]}" if where else ""
+        what = f"column {where[2]}: {said[: where.start()]}" if where else said
+        remedy = "docs/scenes.md shows a scene file"
+        if "('agents',)" in said:
+            remedy = "Every agent has a table of its own, in double brackets: [[agents]]"
+        return FileError(f"{self.source.name}{place}: not TOML: {what}. {remedy}")
+
     def _schema_error(self, data: Mapping[str, Any], errors: Sequence[Any]) -> FileError:
         # An unknown key is most often a misspelt one, which another error then misses.
         problem = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
         keys: Keys = tuple(part for part in problem["loc"] if part != "[key]")
-        kind, got = problem["type"], problem["input"]
-        if kind == "extra_forbidden":
-            said = f"unknown key. {_nearest(str(keys[-1]), _known_keys(keys))}"
+        kind, got, key = problem["type"], problem["input"], str(keys[-1]) if keys else ""
+        if kind == "extra_forbidden" and len(keys) > 1 and key in _known_keys(()):
+            said = "unknown key here: it belongs to the whole scene. Move it above the first table"
+        elif kind == "extra_forbidden":
+            said = f"unknown key. {_nearest(key, _known_keys(keys))}"
         elif kind == "missing":
-            said = f"expected this key: got none. {_REMEDY.get(str(keys[-1]), 'Add it')}"
+            elsewhere = _table_with(key, data) if len(keys) == 1 else ""
+            remedy = f"It stands under {elsewhere}: move it above the first table" if elsewhere else ""
+            said = f"expected this key: got none. {remedy or _REMEDY.get(key, 'Add it')}"
         else:
             expected = problem["msg"].removeprefix("Input should be ").removeprefix("String should ")
             expected = expected.replace("greater than or equal to", "at least").replace("greater than", "more than")
             expected = expected.replace("less than or equal to", "at most")
-            if kind == "too_short":
-                expected = "at least one entry"
-            elif kind in ("model_type", "dict_type"):
-                expected = "a table of keys"
-            elif kind == "string_pattern_mismatch":
-                expected = "directions out of < > ^ v"
-            elif kind in ("string_too_long", "string_too_short"):
+            if kind in ("string_too_long", "string_too_short"):
                 expected = "one letter" if keys[:1] == ("legend",) and len(keys) == 2 else "at least one letter"
-            said = f"expected {expected}: got {got!r}"
+            said = f"expected {_EXPECTED.get(kind, expected)}: got {_as_written(got)}"
+            if len(keys) == 1 and kind.endswith("_type") and (remedy := _REMEDY.get(key)):
+                said += f". {remedy}"
         more = f" ({len(errors) - 1} more to correct)" if len(errors) > 1 else ""
         return self.error(keys, said + more, who=_whose(data, keys))
 
@@ -298,12 +310,20 @@ class _Reader:
         for r, row in enumerate(rows):
             if len(row) != width:
                 remedy = f"Fill it up with {WALL!r}" if len(row) < width else "Shorten it"
+                remedy += ", or take the blank line out" * (not row)
                 raise self.error(
                     ("map",),
                     f"row {r} {row!r}: expected {width} letters, like the other rows: got {len(row)}. {remedy}",
                     row=r,
                 )
             for c, letter in enumerate(row):
+                if letter not in legend and letter.isspace():
+                    raise self.error(
+                        ("map",),
+                        f"row {r}, column {c}: {'a tab' if letter == TAB else 'a blank'}: expected a letter in every "
+                        f"cell. Begin rows at the left edge, and draw what nobody enters as {WALL!r}",
+                        row=r,
+                    )
                 if letter not in legend:
                     raise self.error(
                         ("map",),
@@ -473,8 +493,10 @@ class _Reader:
         return tuple(members), tuple(betas)
 
     def _start(self, keys: Keys, who: str, kind: Kind, given: Any) -> int | np.ndarray:
-        """A cell, or a distribution (n,) that is uniform over several."""
+        """A cell, or a distribution (n,): uniform over several, or by the weights of a table."""
         keys, who = (*keys, "start"), f"{who}, start"
+        if isinstance(given, dict):
+            return self._weighed(keys, who, kind, cast(dict[str, Any], given))
         if isinstance(given, str) and len(self.places.get(given, ())) > 1:
             given = [list(place) for place in self.places[given]]
         several = isinstance(given, list) and any(isinstance(part, (list, str)) for part in cast(list[Any], given))
@@ -484,6 +506,24 @@ class _Reader:
         start = np.zeros(len(self.map))
         start[cells] = 1 / len(cells)
         return start
+
+    def _weighed(self, keys: Keys, who: str, kind: Kind, given: dict[str, Any]) -> np.ndarray:
+        """A distribution (n,) by the weights of places; a mark's is shared by the cells that it marks."""
+        start = np.zeros(len(self.map))
+        for name, weight in given.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < np.inf:
+                raise self.error(
+                    keys,
+                    f"{name}: expected a weight above 0: got {_as_written(weight)}. Leave out where none is",
+                    who=who,
+                )
+            places = self.places.get(name, ())
+            there = [list(place) for place in places] if len(places) > 1 else [name]
+            for part in there:
+                start[self._place(keys, who, kind, part)] += weight / len(there)
+        if not given:
+            raise self.error(keys, "expected places and weights: got none. Name one: { r0c0 = 1.0 }", who=who)
+        return start / start.sum()
 
     def _place(self, keys: Keys, who: str, kind: Kind, given: Any) -> int:
         """Return the number of a cell given by mark, label, or [row, column]."""
@@ -535,13 +575,39 @@ class _Reader:
         starts = np.array([start]) if isinstance(start, int) else np.flatnonzero(start)
         lost = starts[steps[starts] < 0]
         if lost.size:
-            there = int(np.sum(steps >= 0)) - 1
+            first, labels = int(lost[0]), self.map.labels
+            reached = reachable(kind, np.array([first]), None)
+            apart = np.abs(self.map.coordinates[reached] - self.map.coordinates[goal]).sum(axis=1)
+            nearest = int(reached[apart.argmin()])
+            got = "no way out of it" if reached.size == 1 else f"one that ends at {labels[nearest]}, if not earlier"
             raise self.error(
                 (*keys, "goal"),
-                f"{self.map.labels[goal]} cannot be reached from {self.map.labels[lost[0]]} by moves of a {kind.name}: "
-                f"expected a way: got {there} cells that have one. Check walls, ground and the arrows of lanes",
+                f"{labels[goal]} cannot be reached from {labels[first]} by moves of a {kind.name}: expected a way: got "
+                f"{got}. Check walls, ground and the arrows of lanes there",
                 who=f"{who}, goal",
             )
+
+
+_EXPECTED = {
+    "too_short": "at least one entry",
+    "model_type": "a table of keys",
+    "dict_type": "a table of keys",
+    "list_type": "a list, in [ ]",
+    "string_type": "a text, in quotes",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_pattern_mismatch": "directions out of < > ^ v",
+}
+"""By pydantic's name of the error, what should have stood there."""
+
+
+def _as_written(value: Any) -> str:
+    """Write a value about as it stands in the file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (datetime.date, datetime.time)) else repr(value)
 
 
 _REMEDY = {
@@ -571,6 +637,17 @@ def _known_keys(keys: Keys) -> list[str]:
 
     tables = {"agents": Agent, "kinds": Mover, "legend": Ground}
     return list((tables[str(keys[0])] if len(keys) > 2 else Document).model_fields)
+
+
+def _table_with(key: str, data: Mapping[str, Any]) -> str:
+    """Name a table in which a key of the whole scene stands, as every key below a table's name belongs to it."""
+    for name, table in data.items():
+        each = cast(list[Any], table) if isinstance(table, list) else [table]
+        if any(isinstance(entry, dict) and key in entry for entry in each):
+            return f"[[{name}]]" if isinstance(table, list) else f"[{name}]"
+        if isinstance(table, dict) and (below := _table_with(key, cast(dict[str, Any], table))):
+            return f"[{name}.{below.strip('[]')}]"
+    return ""
 
 
 def _whose(data: Mapping[str, Any], keys: Keys) -> str:

@@ -111,7 +111,7 @@ class Scene:
 
     @cached_property
     def exact_entries(self) -> int:
-        """Joint positions times joint actions of the exact game."""
+        """Joint positions times joint actions of the exact game; some number above 10^18 where there are more."""
         return counterpart.entries(self.crowd())
 
     def game(self, play: Play = "auto") -> CrowdGame | MarkovGame:

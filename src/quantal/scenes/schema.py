@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from quantal.crowds.game import MOST
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Precision = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Place = Any
@@ -57,7 +59,7 @@ class Agent(Wishes):
     kind: str
     start: Place
     goal: Place = None
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=1, le=MOST)] = 1
 
 
 class Document(_Table):
@@ -74,5 +76,5 @@ class Document(_Table):
     final_interaction: bool = False
     weights: Any = None
     """A table of tables, or a matrix: checked where the kinds are known."""
-    kinds: Annotated[dict[str, Mover], Field(min_length=1)]
+    kinds: Annotated[dict[Annotated[str, Field(min_length=1)], Mover], Field(min_length=1)]
     agents: Annotated[list[Agent], Field(min_length=1)]

@@ -221,6 +221,8 @@
     widths.append(make("col", { class: "who" }), make("col", { class: "there" }), ...actions.map(() => make("col")));
     const thead = make("thead");
     thead.append(head);
+    table.classList.toggle("wide", actions.length > 5);
+    table.style.minWidth = actions.length > 9 ? `${7 + 1.75 * actions.length}rem` : "";
     table.replaceChildren(widths, thead, body);
     const met = meetings[frame * n + x];
     $("cell-note").textContent = [
