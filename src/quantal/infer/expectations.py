@@ -30,6 +30,9 @@ from quantal.precision import double_precision, quick_jit
 from quantal.solution import Played
 from quantal.trajectories import Trajectories
 
+LENGTHS, STEPS = 4, 16
+"""What programs are made for at least: different lengths of episodes, and steps of stationary play."""
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
@@ -193,11 +196,20 @@ def expected(features: Features, played: Played | CrowdSolution, occasions: Seen
         )
     if isinstance(played, CrowdSolution):
         return _of_crowd(features, played, lengths, counts)
-    model, arrays, policies, clock = _laid(features, played, int(lengths.max()))
+    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
+    # Padded with lengths of which there is nothing: programs are used again as more is seen.
+    spare = max(LENGTHS, _power_of_two(len(lengths))) - len(lengths)
+    lengths = np.concatenate([lengths, np.zeros(spare, dtype=lengths.dtype)])
+    counts = np.concatenate([counts, np.zeros((spare, *counts.shape[1:]))])
+    model, arrays, policies, clock = _laid(features, played, horizon or max(STEPS, _power_of_two(int(lengths.max()))))
     starts = jax.device_put(counts.reshape(len(lengths), *model.state_shape))
     totals = _pushed(model, arrays, policies, starts, jax.device_put(lengths), clock, horizon is None)
-    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
     return np.asarray(totals) / decisions
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is no less."""
+    return 1 << (number - 1).bit_length()
 
 
 def _laid(features: Features, played: Played, steps: int):

@@ -137,7 +137,8 @@ class Terms:
                     "a crowd plays 'expected', 'soft' or 'greedy' for a horizon, without discount: got "
                     f"play={self.play!r}, discount={self.discount}"
                 )
-            return solve(game, beta=self.beta, horizon=self.horizon, value=self.play)
+            first = start if isinstance(start, CrowdSolution) else None
+            return solve(game, beta=self.beta, horizon=self.horizon, value=self.play, start=first)
         if self.play == "entropy":
             assert self.horizon is not None
             return causal_entropy.solve(game, self.horizon)
