@@ -82,11 +82,11 @@ def drawn(one_step, walk):
         expected_zebra=(6.0, 5.0, 7.0), with_pedestrian=0.5, among_cars=0.0, shortest=True, as_in_paper=True,
     )  # fmt: skip
     study = DrivingStudy((1.0, 3.0), (0.0, 5.0), ((play,) * 2,) * 2)
-    path = qt.solve_path(qt.games.build("stag-hunt"), (0.0, 0.5), discount=0.0)
+    path = qt.Path((0.5, 1.0), (one_step,) * 2, ((one_step,),) * 2)
     scene = experiments.DrivingScene(name="driving", **SAID, play=play, journeys=walk, solution=walk.solution)
     return {
         "beliefs": (lambda ax: figures.beliefs([{"a": {"x": 0.5, "y": 0.5}, "b": {"x": 1.0}}] * 2, ax), 2),
-        "branch": (lambda ax: figures.branch(path, (0,), ax), 2),
+        "branch": (lambda ax: figures.branch(path, (1, 5, 2), ax), 3),
         "causal_entropy": (lambda ax: figures.causal_entropy(entropy, ax), 2),
         "driving": (lambda ax: driving(scene, ax), 3),
         "driving_study": (lambda ax: figures.driving_study(study, 3.0, ax), 3),
