@@ -203,7 +203,7 @@
     for (const [x, v] of found) {
       layers.cells[x].setAttribute("class", `shade c${agents[i].colour}`);
       layers.cells[x].setAttribute("fill-opacity", (0.06 + 0.64 * order.indexOf(v) / Math.max(1, order.length - 1)).toFixed(3));
-      draw(layers.worth, "text", { x: px(x), y: py(x) + UNIT * (data.nodes ? 0.43 : 0.41), "font-size": 6.4 }, v.toFixed(Math.abs(v) < 10 ? 2 : 1));
+      draw(layers.worth, "text", { x: px(x) + UNIT * (data.nodes ? 0.36 : 0), y: py(x) + UNIT * 0.41, "font-size": 6.4 }, v.toFixed(Math.abs(v) < 10 ? 2 : 1));
     }
     $("scale").textContent = `the stronger, the higher: value of ${agents[i].name} ${mapped ? "if it stood there, the others where they are" : "in each state"}: ${low.toFixed(2)} to ${high.toFixed(2)}`;
   }
