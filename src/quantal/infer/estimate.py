@@ -181,13 +181,20 @@ class Estimate:
         return self.solutions[0]
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
-        """Wald's confidence intervals by name: the estimate and its standard error times a normal quantile."""
+        """Wald's confidence intervals by name: the estimate and its standard error times a normal quantile.
+
+        Of a precision, what of it is not negative; where it begins at 0, a profile tells more.
+        """
         if not 0 < level < 1:
             raise ParameterError(f"level={level}: expected a share between 0 and 1, such as 0.95")
         from scipy.special import ndtri  # late: SciPy takes a while to load
 
         width = float(ndtri(0.5 + level / 2)) * self.standard_errors
-        return {name: (float(x - w), float(x + w)) for name, x, w in zip(self.names, self.vector, width, strict=True)}
+        least = [0.0 if parameter.positive else -math.inf for parameter in self.likelihood.parameters]
+        return {
+            name: (max(float(x - w), low), float(x + w))
+            for name, x, w, low in zip(self.names, self.vector, width, least, strict=True)
+        }
 
     def fitted(self, least: float = 1.0) -> tuple[Fitted, ...]:
         """Observed beside predicted frequencies, of every action in every place with at least so many choices seen.
