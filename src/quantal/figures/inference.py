@@ -9,24 +9,23 @@ from matplotlib.figure import Figure
 
 from quantal.figures.style import BLUE, COLOURS, Place, label_ends, sheet, style
 
-NORMAL = 1.959964
-"""Half the width of a 95% interval, in standard errors."""
-
-
 MARKS = ("o", "s", "^", "D", "v", "P")
 
 
-def estimates(rows: Sequence[tuple[str, float, float]], what: str, ax: Place | None = None) -> Figure:
-    """Draw estimates (name, estimate, standard error) as dots with their 95% intervals; in `ax`, or a new figure."""
+def estimates(rows: Sequence[tuple[str, float, float, float, float]], what: str, ax: Place | None = None) -> Figure:
+    """Draw estimates (name, estimate, standard error, and the ends of a 95% interval) as dots with intervals.
+
+    In `ax`, or a new figure.
+    """
     with style():
         drawn = sheet(ax, 1, 6.0, 1.1 + 0.32 * len(rows))
         (axes,) = drawn.panels
-        for height, (_, estimate, error) in enumerate(reversed(rows)):
+        for height, (_, estimate, error, low, high) in enumerate(reversed(rows)):
             if math.isfinite(error):
-                axes.plot([estimate - NORMAL * error, estimate + NORMAL * error], [height, height], color=BLUE, lw=2)
+                axes.plot([low, high], [height, height], color=BLUE, lw=2)
             axes.plot(estimate, height, "o", color=BLUE)
         axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
-        axes.set_yticks(range(len(rows)), [name for name, _, _ in reversed(rows)])
+        axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_xlabel(f"estimated {what}, with 95% interval")
     return drawn.figure

@@ -30,6 +30,7 @@ from jaxtyping import Float
 from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
+from quantal.infer.data import follows
 from quantal.infer.expectations import Seen
 from quantal.infer.features import Features, Theta
 from quantal.infer.matching import PLAYS, Answer, Terms, advance
@@ -72,6 +73,7 @@ class Online:
         self._totals: list[np.ndarray] = []
         self._lengths: list[int] = []
         self._starts: list[tuple[int, ...]] = []
+        self._last: tuple[tuple[int, ...], tuple[int, ...]] | None = None
         self._play = Walk(game, features, terms, theta)
 
     # ------------------------------------------------------------------ reading
@@ -116,6 +118,7 @@ class Online:
         if self._lengths and self._lengths[-1] == 0:
             return
         self._play.afresh()
+        self._last = None
         self._lengths.append(0)
         self._starts.append(())
         self._totals.append(np.zeros(self._features.number))
@@ -134,7 +137,8 @@ class Online:
         Raises
         ------
         ParameterError, GameError
-            If there is no such state or action, the action is illegal, or the horizon is over.
+            If there is no such state or action, the action is illegal, nobody can have come there, or the horizon is
+            over. Nothing is learned from it then.
         """
         where, chosen = self._place(state), self._actions(actions)
         self._check_legal(where, chosen)
@@ -145,6 +149,13 @@ class Online:
             self.restart()
         if self._lengths[-1] == 0:
             self._starts[-1] = where
+        elif self._last is not None and (lost := follows(self._game, *self._last, where)):
+            raise ParameterError(
+                f"observe: decision {self.time}, at {state!r}: {', '.join(lost)} cannot have come there from "
+                f"{self._last[0]} by {self._last[1]}: expected a successor with a probability above 0. Correct what "
+                "was seen, or call restart() where another episode begins"
+            )
+        self._last = where, chosen
         self._totals[-1] = self._totals[-1] + self._features_at(where, chosen)
         self._lengths[-1] += 1
         seen = self._seen()
@@ -172,10 +183,12 @@ class Online:
         return Seen(np.stack(self._totals), decisions, lengths, starts, group[:, None])
 
     def _features_at(self, where: tuple[int, ...], chosen: tuple[int, ...]) -> Float[np.ndarray, " K"]:
-        found: list[float] = []
+        game, found = self._game, []
         for i, array in enumerate(self._features.arrays):
-            index = (where[i], chosen[i]) if isinstance(self._game, CrowdGame) else (*where, *chosen)
-            found += [part[tuple(0 if n == 1 else k for k, n in zip(index, part.shape, strict=True))] for part in array]
+            index = (where[i], chosen[i]) if isinstance(game, CrowdGame) else (*where, *chosen)
+            arrived = isinstance(game, CrowdGame) and where[i] == game.goals[i]
+            values = [part[tuple(0 if n == 1 else k for k, n in zip(index, part.shape, strict=True))] for part in array]
+            found += [0.0 if arrived else float(value) for value in values]
         return np.array(found)
 
     def _place(self, state: Any) -> tuple[int, ...]:
@@ -189,10 +202,14 @@ class Online:
 
     def _actions(self, actions: Sequence[int | str]) -> tuple[int, ...]:
         game, found = self._game, []
-        if len(actions) != len(game.agents):
-            raise ParameterError(f"actions: expected one for each of {', '.join(game.agents)}: got {tuple(actions)}")
+        if not isinstance(actions, (Sequence, np.ndarray)) or len(actions) != len(game.agents):
+            raise ParameterError(f"actions: expected one for each of {', '.join(game.agents)}: got {actions!r}")
         for agent, names, given in zip(game.agents, game.actions, actions, strict=True):
-            number = (names.index(given) if given in names else -1) if isinstance(given, str) else int(given)
+            number = -1
+            if isinstance(given, str):
+                number = names.index(given) if given in names else -1
+            elif isinstance(given, (int, np.integer)):
+                number = int(given)
             if not 0 <= number < len(names):
                 raise ParameterError(f"action of {agent}: expected one of {', '.join(names)}: got {given!r}")
             found.append(number)
@@ -202,6 +219,8 @@ class Online:
         game = self._game
         for i, action in enumerate(chosen):
             if isinstance(game, CrowdGame):
+                if where[i] == game.goals[i]:
+                    continue  # it has arrived
                 allowed = game.kind_of(i).legal[where[i]]
             else:
                 mask = game.legal[i]
