@@ -90,7 +90,7 @@ def drawn(one_step, walk):
         "causal_entropy": (lambda ax: figures.causal_entropy(entropy, ax), 2),
         "driving": (lambda ax: driving(scene, ax), 3),
         "driving_study": (lambda ax: figures.driving_study(study, 3.0, ax), 3),
-        "estimates": (lambda ax: figures.estimates([("x", 1.0, 0.1)], "rewards", ax), 1),
+        "estimates": (lambda ax: figures.estimates([("x", 1.0, 0.1, 0.8, 1.2)], "rewards", ax), 1),
         "figure_3": (lambda ax: figures.figure_3(figure_3, ax), 2),
         "figure_4": (lambda ax: figures.figure_4(figure_4, ax), 2),
         "fit": (lambda ax: figures.fit([("x", 0.4, 0.5, 9.0), ("y", 0.4, 0.3, 9.0)], ax=ax), 1),
