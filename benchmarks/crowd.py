@@ -64,7 +64,7 @@ class Sides:
         self.game, self.agents = game, agents
         self.layout = crowd_layout(game, (BETA,) * len(game.members), "float32")
         model = self.layout.model
-        self.work = Blockwise(model, "expected", HORIZON, forward_backward.nobody(model, HORIZON), 0)
+        self.work = Blockwise(model, "expected", HORIZON, forward_backward.nobody(model, HORIZON), False)
         start = perf_counter()
         # From what everyone does alone: a state like those that the solver meets.
         self.engine()

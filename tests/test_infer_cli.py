@@ -62,6 +62,15 @@ def test_goals_step_by_step(ask, run, folder, tmp_path):
     assert figure.stat().st_size > 5000
 
 
+def test_a_scene_too_large_for_joint_positions_is_a_crowd(ask, folder):
+    asked = ("infer", "junction", "--data", folder / "junction.csv", "--what", "rewards", "--feature", "car 3=waits")
+    found = ask(*asked, "--horizon", 4, "--method", "matching")
+    (feature,) = found["features"]
+    assert feature["name"] == "car 3: waits"
+    assert feature["observed"] == 0.0  # it never did
+    assert found["parameters"][0]["estimate"] < 0
+
+
 def test_bad_data_are_named_by_row(run, folder, tmp_path):
     lines = (folder / "play.csv").read_text().splitlines()
     header = lines[0].split(",")

@@ -1,6 +1,7 @@
 """`solve_path`: one pass must give what a solve at each precision gives, and every point where a branch folds."""
 
 import importlib
+import itertools
 import re
 
 import numpy as np
@@ -97,6 +98,27 @@ def test_a_path_reads_like_one(between_folds):
     assert path.curve[0][0] == 0.0
     np.testing.assert_allclose(path.curve[0][1][0], 0.5)
     assert path.curve[-1][0] == pytest.approx(path.betas[-1])
+
+
+def test_a_trail_is_the_branch_in_order(between_folds):
+    path = between_folds[-1]
+    trail, folds = path.trail, [fold.beta for fold in path.folds]
+    # beta rises, falls and rises again, and turns nowhere but at the folds.
+    for a, b in itertools.pairwise(trail):
+        assert (b.beta > a.beta) == ((a.stretch if a.kind != "fold" else a.stretch + 1) % 2 == 0)
+    assert [step.beta for step in trail if step.kind == "fold"] == folds
+    # Every pass is there once, on its stretch; nothing is there twice.
+    for beta, passes in zip(path.betas, path.passes, strict=True):
+        found = [step for step in trail if step.kind == "asked" and step.beta == beta]
+        assert [step.solution for step in found] == list(passes)
+        assert [step.stretch for step in found] == ([0, 1, 2] if len(passes) == 3 else [2])
+    # Values are those of the policies: here at every step, played once, expected payoffs.
+    game = path[0].game
+    for step in trail:
+        joint = np.einsum("i,j,k->ijk", *(step.policy[i].ravel() for i in range(3)))
+        for i in range(3):
+            worth = (joint * np.broadcast_to(game.rewards[i], (1, 2, 2, 2))[0]).sum()
+            assert step.value[i].item() == pytest.approx(worth, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("rule", ["expected", "soft", "greedy"])

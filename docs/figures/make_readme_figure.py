@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 import quantal as qt
 from quantal import experiments, figures
+from quantal.figures.style import COLOURS, FAINT, style
 
 HERE = Path(__file__).parent
 
@@ -21,17 +22,17 @@ def draw() -> Figure:
     pursuit = qt.solve(qt.games.pursuit.three_players(), beta=1.0, horizon=3)
     branch = qt.solve_path(qt.games.coordination.stag_hunt(), np.linspace(0, 4, 81).tolist(), discount=0.0)
     played = experiments.published_games()
-    with figures.style():
+    with style():
         figure = Figure(figsize=(10, 3.5), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.15, 1])
         figures.draw_map(left, pursuit, qt.games.pursuit.I2)
         left.set_title("Two hunters and a prey: the first move")
         names = ((0, "cautious hunter", (1.45, 0.29)), (1, "eager hunter", (1.7, 0.87)))
         for agent, name, place in names:
-            figures.draw_branch(middle, branch, agent, (0,), actions=("stag",), colour=figures.COLOURS[agent])
-            middle.text(*place, name, color=figures.COLOURS[agent])
+            figures.draw_branch(middle, branch, agent, (0,), actions=("stag",), colour=COLOURS[agent])
+            middle.text(*place, name, color=COLOURS[agent])
         for fold in branch.folds:
-            middle.axvline(fold.beta, color=figures.FAINT, linewidth=0.8, linestyle=":", zorder=0)
+            middle.axvline(fold.beta, color=FAINT, linewidth=0.8, linestyle=":", zorder=0)
         middle.set_ylim(-0.02, 1.02)
         middle.set_ylabel("probability of hunting the stag")
         middle.set_title("A stag hunt: the branch through its folds")

@@ -28,7 +28,7 @@ from quantal.trajectories import Trajectories
 __version__ = "0.1.0"
 
 # Files stand above solutions in the layers, so the methods that write them are given to the class here.
-for _record in (Solution, CrowdSolution):
+for _record in (Solution, CrowdSolution, baselines.Learned):
     _record.save = save  # type: ignore[attr-defined]
     _record.to_xarray = to_xarray  # type: ignore[attr-defined]
 
@@ -45,6 +45,16 @@ def _shown_by(name: str):
 Solution._repr_html_ = _shown_by("solution_html")  # type: ignore[attr-defined]
 MarkovGame._repr_html_ = _shown_by("game_html")  # type: ignore[attr-defined]
 CrowdSolution._repr_html_ = _shown_by("crowd_html")  # type: ignore[attr-defined]
+
+
+def __getattr__(name: str):
+    """Pictures and pages are loaded when they are asked for: matplotlib takes a second."""
+    if name in ("figures", "pages"):
+        from importlib import import_module
+
+        return import_module(f"quantal.{name}")
+    raise AttributeError(f"module 'quantal' has no attribute {name!r}")
+
 
 __all__ = [
     "Bifurcation",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import jax
 import numpy as np
@@ -49,6 +50,30 @@ class Bifurcation:
 
 
 @dataclass(frozen=True, eq=False)
+class Step:
+    """A point on the way along a branch.
+
+    Attributes
+    ----------
+    beta, policy, value
+        Where it is.
+    kind
+        "asked": one of the precisions asked for; "fold": where the branch turns back; "followed": in between.
+    stretch
+        How many folds were passed before it; beta rises on stretches 0, 2, 4...
+    solution
+        The whole record, of an asked one.
+    """
+
+    beta: float
+    policy: PerAgent
+    value: PerAgent
+    kind: Literal["asked", "fold", "followed"]
+    stretch: int
+    solution: Solution | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Path(Sequence[Solution]):
     """One solution per beta asked for (the branch's first arrival there), in the order asked for.
 
@@ -63,6 +88,8 @@ class Path(Sequence[Solution]):
         `path[k]` is `passes[k][0]`.
     curve
         (beta, policies) of the points that path following accepted, for drawing; empty with a horizon.
+    trail
+        All that is known of a followed branch (passes, folds, curve), in order of arclength; empty with a horizon.
     complete
         Whether the branch was followed to the largest beta.
     """
@@ -73,6 +100,7 @@ class Path(Sequence[Solution]):
     folds: tuple[Fold, ...] = ()
     bifurcations: tuple[Bifurcation, ...] = ()
     curve: tuple[tuple[float, PerAgent], ...] = ()
+    trail: tuple[Step, ...] = ()
     complete: bool = True
 
     def __getitem__(self, k):  # type: ignore[override]
@@ -178,6 +206,7 @@ def _branch(
     found = stationary.read_points(curve, [c.y for c in crossings], [levels[c.target] / scale for c in crossings])
     settings = _settings(game, asked, levels)
     passes: list[list[Solution]] = [[] for _ in levels]
+    trail: list[tuple[float, Step]] = []
     for crossing, point in zip(crossings, found, strict=True):
         lost = crossing.order == np.inf
         here, unique = settings[crossing.target]
@@ -187,23 +216,50 @@ def _branch(
         known = passes[crossing.target]
         if all(distance(solution, other) > DISTINCT for other in known):
             known.append(solution)
+            if not lost:
+                step = Step(float(levels[crossing.target]), solution.policy, solution.value, "asked", 0, solution)
+                trail.append((crossing.order, step))
 
-    def play(points: list[tuple[float, np.ndarray]]) -> list[PerAgent]:
+    def steps(points: list[tuple[float, np.ndarray]], kind: Literal["fold", "followed"]) -> list[Step]:
         read = stationary.read_points(curve, [y for _, y in points], [t for t, _ in points])
-        policies = [[to_public(np.asarray(p), game.state_shape) for p in each.policies] for each in read]
-        return [PerAgent(game.agents, tuple(own)) for own in policies]
+        return [
+            Step(
+                t * scale,
+                PerAgent(game.agents, tuple(to_public(np.asarray(p), game.state_shape) for p in each.policies)),
+                PerAgent(game.agents, tuple(np.asarray(v).reshape(game.state_shape) for v in each.values)),
+                kind,
+                0,
+            )
+            for (t, _), each in zip(points, read, strict=True)
+        ]
 
-    folds = zip(followed.folds, play(followed.folds), strict=True)
-    points = zip(followed.points, play(followed.points), strict=True)
+    folds, points = steps(followed.folds, "fold"), steps(followed.points, "followed")
+    trail += zip(followed.fold_orders, folds, strict=True)
+    trail += zip(map(float, range(len(points))), points, strict=True)
     return Path(
         betas=tuple(map(float, levels)),
         solutions=tuple(p[0] for p in passes),
         passes=tuple(tuple(p) for p in passes),
-        folds=tuple(Fold(t * scale, policy) for (t, _), policy in folds),
+        folds=tuple(Fold(fold.beta, fold.policy) for fold in folds),
         bifurcations=tuple(Bifurcation(t * scale) for t in followed.bifurcations),
-        curve=tuple((t * scale, policy) for (t, _), policy in points),
+        curve=tuple((point.beta, point.policy) for point in points),
+        trail=_in_order(trail, followed.fold_orders, scale),
         complete=followed.complete,
     )
+
+
+def _in_order(trail: list[tuple[float, Step]], folds: list[float], scale: float) -> tuple[Step, ...]:
+    """Steps by arclength, on their stretches; what was followed to a beta asked for is there but once."""
+    ordered: list[Step] = []
+    for order, step in sorted(trail, key=lambda each: (each[0], each[1].kind != "asked")):
+        placed = replace(step, stretch=bisect.bisect_left(folds, order))
+        pair = {"asked", "followed"}
+        if ordered and {ordered[-1].kind, placed.kind} == pair and abs(ordered[-1].beta - step.beta) <= 1e-12 * scale:
+            if placed.kind == "followed":
+                continue
+            ordered.pop()
+        ordered.append(placed)
+    return tuple(ordered)
 
 
 def _settings(game: MarkovGame, asked: Request, levels: np.ndarray) -> list[tuple[Request, bool]]:

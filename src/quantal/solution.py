@@ -27,7 +27,7 @@ class Status(enum.Enum):
     )
     CYCLING = (
         "Not converged: the iteration cycles or diverges; more steps will not help. Lower damping (equation 14), or "
-        "use method='auto', which follows the branch from beta = 0."
+        "use method='auto'."
     )
     UNSETTLED = (
         "Not converged: what agents expect of each other and what they then do does not settle, however damped; there "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -58,8 +59,9 @@ def solve_crowd(
     value
         How Q becomes V: `expected` (the paper's equations), `soft` or `greedy`.
     method
-        `auto`: accelerated, and damped more wherever that does not settle; where a small crowd has not settled after
-        1,000 steps, Newton's method from low precision on. `picard`: equation (14) alone.
+        `auto`: accelerated (a large crowd: one after the other), and damped more wherever that does not settle; where
+        a small crowd has not settled after 1,000 steps, Newton's method from low precision on. `picard`: equation (14)
+        alone.
     damping
         Equation (14)'s alpha; with `auto`, the one to begin with.
     tol
@@ -358,13 +360,13 @@ def _check_interaction(game: CrowdGame) -> None:
 
 
 def _check_memory(layout: CrowdLayout, horizon: int, dtype: str) -> None:
-    """Large crowds keep one state; small ones, and an acceleration of them, take little."""
+    """Large crowds keep one state, and a field per processor; small ones, and an acceleration of them, take little."""
     model, item = layout.model, np.dtype(dtype).itemsize
     one = item * model.places * (horizon + 1)
     state = sum(m.agents.beta.size for m in model.movers) * one
     lanes = 8 * len(model.movers) * one
     memory.require(
-        state + 6 * model.number_of_fields * one + lanes,
+        state + (4 + (os.cpu_count() or 1)) * model.number_of_fields * one + lanes,
         f"solving this crowd ({layout.distinct} distinct agents, {model.places} cells, {horizon} decisions, {dtype})",
         "Use dtype='float32', shorten the horizon, coarsen the map, or give those who are alike one entry with a count",
     )

@@ -3,7 +3,8 @@
 The root group of a file is what `to_xarray` gives: policies, Q and values with labelled axes, next to the residuals.
 The group ``record`` holds the rest (parameters, status, branch, notes, trace) and ``record/game`` the game itself, so
 that `load` needs nothing else and gives back every number bit by bit. Further equilibria lie under ``others/0``, ...
-in the same form. The root of a crowd's file holds what everyone expects instead (`quantal.store_crowd`).
+in the same form. The root of a crowd's file holds what everyone expects instead (`quantal.store_crowd`). What a learner
+learned is kept like a solution, with its learning curve and settings (`quantal.store_learned`).
 
 A last line after netCDF's own contents, which other readers pass over, holds the format's number and a digest of all
 bytes before it: a damaged file is known before the HDF5 library sees it (some make it hang).
@@ -21,10 +22,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 import numpy as np
 
-from quantal import store_crowd
+from quantal import store_crowd, store_learned
+from quantal.baselines.learned import Learned
 from quantal.certify import certify
 from quantal.crowds.game import CrowdGame, Interaction
 from quantal.crowds.solution import CrowdSolution
@@ -48,7 +51,7 @@ _BLOCK_BYTES = 2**22
 # ---------------------------------------------------------------------- labelled arrays
 
 
-def to_xarray(solution: Solution | CrowdSolution) -> Any:
+def to_xarray(solution: Solution | CrowdSolution | Learned) -> Any:
     """Give a solution as an `xarray.Dataset` with labelled axes.
 
     Variables ``policy_<agent>``, ``q_<agent>``, ``value_<agent>`` and ``residuals``. Axes: ``time`` (decisions),
@@ -59,6 +62,9 @@ def to_xarray(solution: Solution | CrowdSolution) -> Any:
 
     Of a crowd: ``occupancy`` and ``value`` (agent, time_with_end, cell), and ``policy_<kind>`` and ``q_<kind>``
     (agent_<kind>, time, cell, action_<kind>); who has a `count` is one agent.
+
+    Of what was learned: ``policy_<agent>``, ``q_<agent>`` (over one's own action, or over everyone's),
+    ``value_<agent>``, ``visited``, and where there are any ``joint``, ``favourite_<agent>`` and ``model_<agent>``.
 
     Returns
     -------
@@ -72,6 +78,8 @@ def to_xarray(solution: Solution | CrowdSolution) -> Any:
     """
     if isinstance(solution, CrowdSolution):
         return store_crowd.to_xarray(solution)
+    if isinstance(solution, Learned):
+        return store_learned.to_xarray(solution)
     # xarray takes longer to load than a small game to solve: only who needs it waits.
     import xarray as xr
 
@@ -100,14 +108,14 @@ def to_xarray(solution: Solution | CrowdSolution) -> Any:
 # ---------------------------------------------------------------------- writing
 
 
-def save(solution: Solution | CrowdSolution, path: str | os.PathLike[str]) -> None:
-    """Write a solution, with its game, to a netCDF file: whole or not at all.
+def save(solution: Solution | CrowdSolution | Learned, path: str | os.PathLike[str]) -> None:
+    """Write a solution, or what was learned, with its game, to a netCDF file: whole or not at all.
 
     Parameters
     ----------
     solution
-        Any solution, converged or not. Its certificate is not written: `load` makes it again; nor is an interaction
-        of a crowd that is a function of your own.
+        Any solution, converged or not; or a learner's record. Its certificate is not written: `load` makes it again;
+        nor is an interaction of a crowd that is a function of your own.
     path
         Replaced if it exists. By custom it ends in ``.nc``.
 
@@ -116,13 +124,18 @@ def save(solution: Solution | CrowdSolution, path: str | os.PathLike[str]) -> No
     FileError
         If the directory cannot be written.
     ParameterError
-        If this is no solution of `quantal.solve`.
+        If this is no solution of `quantal.solve`, and no record of a learner of `quantal.baselines`.
     """
-    if not isinstance(solution, (Solution, CrowdSolution)):
-        raise ParameterError(f"save: expected a solution that quantal.solve made: got a {type(solution).__name__}")
+    if not isinstance(solution, (Solution, CrowdSolution, Learned)):
+        raise ParameterError(
+            "save: expected a solution that quantal.solve made, or what a learner of quantal.baselines learned: got a "
+            f"{type(solution).__name__}"
+        )
     with replacing(path) as temporary:
         if isinstance(solution, CrowdSolution):
             _write_crowd(solution, temporary)
+        elif isinstance(solution, Learned):
+            _write_learned(solution, temporary)
         else:
             _write(solution, temporary, "")
         with temporary.open("rb+") as file:
@@ -141,10 +154,7 @@ def _digest(file: BinaryIO, size: int) -> str:
 
 def _write(solution: Solution, file: Path, group: str) -> None:
     """Append a solution under a group."""
-    labelled = to_xarray(solution)
-    # A name may hold what netCDF forbids in names: such characters are written as in web addresses.
-    labelled = labelled.rename({str(name): _name(str(name)) for name in labelled.variables})
-    _dataset(labelled.assign_attrs({_MARK: FORMAT}), file, group)
+    _write_labelled(to_xarray(solution), file, group)
     trace = {"trace": solution.trace}
     facts = {
         "parameters": dataclasses.asdict(solution.parameters),
@@ -160,6 +170,20 @@ def _write(solution: Solution, file: Path, group: str) -> None:
     _append(file, f"{group}/record/game", arrays, facts)
     for k, other in enumerate(solution.others):
         _write(other, file, f"{group}/others/{k}")
+
+
+def _write_labelled(labelled: Any, file: Path, group: str) -> None:
+    # A name may hold what netCDF forbids in names: such characters are written as in web addresses.
+    labelled = labelled.rename({str(name): _name(str(name)) for name in labelled.variables})
+    _dataset(labelled.assign_attrs({_MARK: FORMAT}), file, group)
+
+
+def _write_learned(learned: Learned, file: Path) -> None:
+    arrays, facts = store_learned.take_apart(learned)
+    labelled = to_xarray(learned)
+    _write_labelled(labelled.assign(visited=labelled["visited"].astype(np.uint8)), file, "")
+    _append(file, "record", arrays, facts)
+    _append(file, "record/game", *_take_apart(learned.game))
 
 
 def _write_crowd(solution: CrowdSolution, file: Path) -> None:
@@ -242,8 +266,10 @@ def _dataset(dataset: Any, file: Path, group: str) -> None:
 # ---------------------------------------------------------------------- reading
 
 
-def load(path: str | os.PathLike[str], game: MarkovGame | CrowdGame | None = None) -> Solution | CrowdSolution:
-    """Read a solution that `save` wrote.
+def load(
+    path: str | os.PathLike[str], game: MarkovGame | CrowdGame | None = None
+) -> Solution | CrowdSolution | Learned:
+    """Read a solution, or what was learned, that `save` wrote.
 
     Parameters
     ----------
@@ -255,7 +281,7 @@ def load(path: str | os.PathLike[str], game: MarkovGame | CrowdGame | None = Non
 
     Returns
     -------
-    Solution or CrowdSolution
+    Solution, CrowdSolution or Learned
         Equal to the saved one bit by bit. Its certificate is computed when asked for; a crowd's policies, Q and values
         are, too.
 
@@ -267,17 +293,18 @@ def load(path: str | os.PathLike[str], game: MarkovGame | CrowdGame | None = Non
     """
     file = existing(path)
     _check_seal(file)
-    if _parts(file, "record")[1].get("crowd"):
+    facts = _parts(file, "record")[1]
+    if facts.get("crowd"):
         if game is not None and not isinstance(game, CrowdGame):
             raise FileError(f"{file}: a solution of a crowd: expected its CrowdGame: got {game!r}. Leave game out")
         return _read_crowd(file, game)
     if game is not None and not isinstance(game, MarkovGame):
         raise FileError(f"{file}: a solution of a MarkovGame: got {game!r}. Leave game out")
-    solution = _read(file, "")
+    solution = _read_learned(file) if facts.get("learned") else _read(file, "")
     if game is None:
         return solution
     _check_same(file, solution.game, game)
-    return _with_game(solution, game)
+    return dataclasses.replace(solution, game=game) if isinstance(solution, Learned) else _with_game(solution, game)
 
 
 def _check_seal(file: Path) -> None:
@@ -348,6 +375,13 @@ def _read_crowd(file: Path, given: CrowdGame | None) -> CrowdSolution:
         game = given
     rows, which = labelled["expected"].values, labelled["distinct_of"].values
     return store_crowd.restored(game, rows, which, arrays["trace"], _parameters(facts), facts)
+
+
+def _read_learned(file: Path) -> Learned:
+    labelled = _open(file, "")
+    game = _put_together(*_parts(file, "record/game"))
+    plain = {unquote(str(name)): labelled[name].values for name in labelled.data_vars}
+    return store_learned.put_together(game, plain, *_parts(file, "record"))
 
 
 def _parameters(facts: dict[str, Any]) -> Parameters:

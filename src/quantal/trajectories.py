@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy.typing import ArrayLike
 
+from quantal.crowds.game import CrowdGame
 from quantal.errors import FileError, ParameterError
 from quantal.files import existing, replacing
 from quantal.game import MarkovGame
@@ -32,9 +33,9 @@ CHUNK_ROWS = 2**20
 """Rows of a file that are made, or counted, at a time."""
 
 
-def state_axes(game: MarkovGame) -> tuple[str, ...]:
-    """Names of the state axes, in files and in labelled arrays."""
-    if game.product:
+def state_axes(game: MarkovGame | CrowdGame) -> tuple[str, ...]:
+    """Names of the state axes, in files and in labelled arrays; a crowd has one for each member."""
+    if isinstance(game, CrowdGame) or game.product:
         return tuple(f"state_{agent}" for agent in game.agents)
     if len(game.state_shape) == 1:
         return ("state",)
@@ -144,7 +145,7 @@ class Trajectories:
                 f"{axes} state axes: got {places.shape}"
             )
         over = (chosen < 0).all(axis=-1)
-        lengths = np.where(over.any(axis=-1), over.argmax(axis=-1), steps)
+        lengths = np.where(over.any(axis=-1), over.argmax(axis=-1) if steps else 0, steps)
         played = np.arange(steps) < lengths[:, None]
         _check_ranges(game, places, chosen, lengths, played)
         bad = first_illegal(game, places[:, :-1][played], chosen[played])
@@ -296,7 +297,7 @@ class Trajectories:
     @staticmethod
     def from_csv(
         path: str | os.PathLike[str],
-        game: MarkovGame,
+        game: MarkovGame | CrowdGame,
         *,
         discount: float | Sequence[float] = 1.0,
     ) -> Trajectories:
@@ -311,7 +312,7 @@ class Trajectories:
         path
             The file.
         game
-            Whose agents, states and actions the columns hold.
+            Whose agents, states and actions the columns hold; of a crowd, members' cells.
         discount
             For `score`; a number or one per agent.
 
@@ -329,7 +330,7 @@ class Trajectories:
         header = _header(file)
         present = wanted.check_columns(file, header)
         kinds = {name: _kind(pa, wanted, name) for name in present}
-        breaks = any("\n" in x for names in (*game.state_labels, *game.actions) for x in names)
+        breaks = any("\n" in x for names in wanted.labels.values() for x in names)
         try:
             table = pyarrow.csv.read_csv(
                 file,
@@ -349,7 +350,7 @@ class Trajectories:
     @staticmethod
     def from_parquet(
         path: str | os.PathLike[str],
-        game: MarkovGame,
+        game: MarkovGame | CrowdGame,
         *,
         discount: float | Sequence[float] = 1.0,
     ) -> Trajectories:
@@ -538,10 +539,11 @@ class _Wanted:
     rewards: tuple[str, ...]
 
     @staticmethod
-    def of(game: MarkovGame) -> _Wanted:
+    def of(game: MarkovGame | CrowdGame) -> _Wanted:
         axes = state_axes(game)
         actions = tuple(f"action_{agent}" for agent in game.agents)
-        labels = dict(zip((*axes, *actions), (*game.state_labels, *game.actions), strict=True))
+        places = (game.cells,) * len(axes) if isinstance(game, CrowdGame) else game.state_labels
+        labels = dict(zip((*axes, *actions), (*places, *game.actions), strict=True))
         return _Wanted(labels, axes, actions, tuple(f"reward_{agent}" for agent in game.agents))
 
     def check_columns(self, file: Path, found: Sequence[str]) -> list[str]:
@@ -589,9 +591,16 @@ def _header(file: Path) -> list[str]:
         raise FileError(f"{file}: not a CSV file in UTF-8 ({error}). Export it as CSV") from error
 
 
+def _int64(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError
+    return number
+
+
 def _diagnosis(file: Path, wanted: _Wanted, present: list[str], error: Exception) -> FileError:
     """Find the line that pyarrow could not read, slowly."""
-    kinds = dict.fromkeys(("episode", "time"), int) | dict.fromkeys(wanted.rewards, float)
+    kinds = dict.fromkeys(("episode", "time"), _int64) | dict.fromkeys(wanted.rewards, float)
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.reader(lines)
@@ -610,7 +619,7 @@ def _diagnosis(file: Path, wanted: _Wanted, present: list[str], error: Exception
                     try:
                         kinds[name](text)
                     except ValueError:
-                        noun = "a whole number" if kinds[name] is int else "a number"
+                        noun = "a number" if kinds[name] is float else "a whole number"
                         return FileError(
                             f"{file}, line {reader.line_num}, column {name!r}: expected {noun}: got {text!r}"
                         )
@@ -640,7 +649,7 @@ def _decoded(column: Any, labels: tuple[str, ...]) -> tuple[np.ndarray, str | No
 
 def _from_table(
     file: Path,
-    game: MarkovGame,
+    game: MarkovGame | CrowdGame,
     wanted: _Wanted,
     table: Any,
     unit: str,
@@ -705,17 +714,19 @@ def _from_table(
             "has no actions)",
         )
     choosing = ~idle
-    bad = first_illegal(game, states[choosing], actions[choosing])
-    if bad is not None:
-        k, message = bad
-        raise FileError(f"{file}, {unit} {int(order[choosing][k]) + first}: {message}")
+    if isinstance(game, MarkovGame):  # who has arrived in a crowd may do anything: `quantal.infer` looks at the others
+        bad = first_illegal(game, states[choosing], actions[choosing])
+        if bad is not None:
+            k, message = bad
+            raise FileError(f"{file}, {unit} {int(order[choosing][k]) + first}: {message}")
 
     episodes = begins.size
     lengths = np.bincount(number[choosing], minlength=episodes)
     steps = int(lengths.max(initial=0))
-    laid_states = np.full((episodes, steps + 1, len(wanted.axes)), -1, smallest(max(game.state_shape)))
+    places = tuple(wanted.labels[name] for name in wanted.axes)
+    laid_states = np.full((episodes, steps + 1, len(wanted.axes)), -1, smallest(max(map(len, places))))
     laid_states[number, time] = states
-    laid_actions = np.full((episodes, steps, game.number_of_agents), -1, smallest(max(game.action_counts)))
+    laid_actions = np.full((episodes, steps, game.number_of_agents), -1, smallest(max(map(len, game.actions))))
     laid_actions[number[choosing], time[choosing]] = actions[choosing]
     rewards = final = None
     if wanted.rewards[0] in table.column_names:
@@ -733,7 +744,7 @@ def _from_table(
     return Trajectories(
         agents=game.agents,
         axes=wanted.axes,
-        state_labels=game.state_labels,
+        state_labels=places,
         action_labels=game.actions,
         states=laid_states,
         actions=laid_actions,

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import quantal as qt
@@ -54,6 +55,10 @@ def test_a_contest_is_written_down(contest):
     rows = learning_report.contest_rows(contest)
     assert {len(row) for row in rows} == {len(learning_report.CONTEST_COLUMNS)}
     drawn = figures.contest(contest)
+    whole = Figure(layout="constrained")
+    _, within = whole.subplots(1, 2)
+    assert figures.contest(contest, within) is whole
+    assert [len(axes.lines) for axes in within.child_axes] == [len(axes.lines) for axes in drawn.axes]
     assert [axis.get_title(loc="left") for axis in drawn.axes] == ["What is thought to be had", "What is had"]
     assert [t.get_text() for t in drawn.axes[1].get_yticklabels()] == ["Q-learning", "Nash-Q"]
 

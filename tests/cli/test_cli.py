@@ -332,7 +332,14 @@ def test_a_torn_file_is_bad_input(run, saved, tmp_path):
 def test_a_directory_that_cannot_be_made_is_bad_input(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     result = run("reproduce", "one-step", "--out", tmp_path / "file" / "results", code=2)
-    assert result.stderr.startswith("quantal: ")
+    assert "results: Not a directory. Give a directory" in result.stderr
+    for command in (("reproduce", "one-step"), ("demo",)):
+        assert "this is a file. Give a directory" in run(*command, "--out", tmp_path / "file", code=2).stderr
+
+
+def test_a_name_that_is_none_is_answered_with_scenes_too(run):
+    assert "no game or scene 'juncton'. Did you mean junction" in run("view", "juncton", code=2).stderr
+    assert "warehouse" in run("solve", "xyz", code=2).stderr
 
 
 # ---------------------------------------------------------------------- progress

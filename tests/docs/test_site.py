@@ -1,6 +1,7 @@
 """The documentation as a site: it builds without a warning, loads nothing from elsewhere, and shows what it lists."""
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -103,3 +104,17 @@ def test_the_site_opens_from_disk_and_can_be_searched(site, browser):
     page.close()
     assert said == []
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@pytest.mark.deep
+def test_the_scripts_still_make_their_figures(tmp_path):
+    # In a copy, as they write beside themselves. That of the driving study takes minutes, and that of speeds hours.
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("*.png", "*.gif"))
+    folder = tmp_path / "docs" / "figures"
+    makers = sorted(set(folder.glob("make_*.py")) - {folder / "make_driving_figures.py"})
+    assert len(makers) >= 4
+    for maker in makers:
+        done = subprocess.run([sys.executable, maker], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{maker.name}: {done.stderr}"
+    written = {p.name for p in folder.glob("*.png")}
+    assert written == {p.name for p in FIGURES.glob("*.png")} - {"driving.png", "driving-study.png", "crowd-growth.png"}

@@ -296,20 +296,3 @@ def test_labels_keep_apart_and_in_order(heights):
     assert max(placed) <= 1 + 1e-9
     if len(heights) == 1:
         assert placed == heights
-
-
-def test_pictures_go_where_they_are_told_to(one_step):
-    whole = mpl.figure.Figure(layout="constrained")
-    left, right, far = whole.subplots(1, 3)
-    assert figures.policy(one_step, (1, 5, 2), ax=left) is whole
-    assert figures.policy_bars(one_step, (1, 5, 2), ax=right) is whole
-    # The same marks as in a figure of its own: arrows on the map, and a panel of bars for each agent within the axes.
-    alone = figures.policy(one_step, (1, 5, 2)).axes[0]
-    assert len(left.patches) == len(alone.patches)
-    assert [len(panel.patches) for panel in right.child_axes] == [
-        len(panel.patches) for panel in figures.policy_bars(one_step, (1, 5, 2)).axes
-    ]
-    path = qt.solve_path(qt.games.build("selten-chmura-1"), (0.0, 0.5), discount=0.0)
-    assert figures.branch(path, (0,), ax=far) is whole
-    assert len(far.child_axes) == 2
-    assert all(len(panel.lines) >= 2 for panel in far.child_axes)

@@ -1,11 +1,14 @@
 """Data that cannot have been play of the game are refused, and the place is named."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 import quantal as qt
 from quantal import FileError, GameError, ParameterError
 from quantal.infer.data import observed
+from quantal.infer.expectations import seen
 from quantal.trajectories import Trajectories
 
 GAME = qt.games.pursuit.two_players()
@@ -170,3 +173,106 @@ def test_what_cannot_be_asked_for_says_why():
         qt.infer.likelihood(game, counts, estimate_weights="common")
     with pytest.raises(GameError, match="no agent"):
         qt.infer.Features.of(game, {"nobody": []})
+
+
+WAITING = qt.infer.features.waiting(GAME, "p")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"features": qt.infer.Features.of(GAME, {})}, "with at least one"),
+        ({"common": "waits"}, r"in a sequence: \('waits',\)"),
+        ({"prior": -1.0}, "expected one number >= 0"),
+        ({"start": [1.0, 2.0]}, r"start: expected 1 numbers \(p: waits\)"),
+        ({"start": [np.nan]}, "start: expected 1 numbers"),
+        ({"max_steps": 0}, "max_steps=0: expected a whole number"),
+        ({"estimate_beta": "each"}, "estimate_beta='each'"),
+    ],
+)
+def test_what_an_estimate_is_asked_is_checked(given, message):
+    with pytest.raises(ParameterError, match=message):
+        qt.infer.rewards(
+            GAME, **{"features": qt.infer.Features.of(GAME, {"p": [WAITING]}), "data": played(), "horizon": 2, **given}
+        )
+
+
+def test_matching_looks_at_its_data_as_likelihood_does():
+    data, wanted = played(), qt.infer.Features.of(GAME, {"p": [WAITING]})
+    states = data.states.copy()
+    states[1, 1, 1] = (states[1, 0, 1] + 4) % 9
+    with pytest.raises(ParameterError, match=r"episode 1, time [01]: .*(above 0|illegal)"):
+        qt.infer.match(GAME, wanted, altered(data, states=states), horizon=2)
+    nothing = Trajectories.from_arrays(GAME, np.zeros((2, 1, 2), int), np.zeros((2, 0, 2), int))
+    with pytest.raises(ParameterError, match="2 episodes without any"):
+        qt.infer.match(GAME, wanted, nothing, horizon=2)
+
+
+def test_a_number_too_large_is_named_by_line(tmp_path):
+    played().to_csv(tmp_path / "play.csv")
+    lines = (tmp_path / "play.csv").read_text().splitlines()
+    lines[2] = "9" * 20 + lines[2][1:]
+    (tmp_path / "play.csv").write_text("\n".join(lines))
+    with pytest.raises(FileError, match="line 3, column 'episode': expected a whole number: got '9999"):
+        Trajectories.from_csv(tmp_path / "play.csv", GAME)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_crowds_play_is_read_again(tmp_path, ending):
+    """Whoever rests at a goal counts for nothing, in likelihood and in matching: it could not do anything else."""
+    x = np.arange(4)
+    kind = qt.Kind(
+        "walker",
+        actions=("left", "right", "stay"),
+        successors=np.stack([np.maximum(x - 1, 0), np.minimum(x + 1, 3), x], 1),
+    )
+    members = [qt.Member("ann", "walker", start=0, goal="c", goal_reward=2.0), qt.Member("bob", "walker", start=3)]
+    crowd = qt.CrowdGame(cells=("a", "b", "c", "d"), kinds=[kind], members=members)
+    data = qt.simulate(crowd, qt.solve(crowd, beta=1.0, horizon=6), episodes=5, seed=0)
+    file = tmp_path / f"play.{ending}"
+    (data.to_csv if ending == "csv" else data.to_parquet)(file)
+    again = (Trajectories.from_csv if ending == "csv" else Trajectories.from_parquet)(file, crowd)
+    np.testing.assert_array_equal(again.states, data.states)
+    np.testing.assert_array_equal(again.actions, data.actions)
+    wanted = qt.infer.Features.of(crowd, {a: [qt.infer.features.waiting(crowd, a)] for a in crowd.agents}, keep=True)
+    there = seen(crowd, wanted, again)
+    waits = [0, 0]
+    for states in data.states.tolist():
+        for now, after in itertools.pairwise(states):
+            waits[0] += now[0] == after[0] != 2
+            # At an end, walking on is waiting too.
+            waits[1] += now[1] == after[1]
+    np.testing.assert_array_equal(there.totals.sum(axis=0), waits)
+    counts = observed(crowd, again, 6).counts
+    assert counts[0].sum() == (data.states[:, :-1, 0] != 2).sum() < counts[1].sum()
+
+
+def test_a_precision_of_zero_is_an_answer():
+    """Who always takes the worse action shows that payoffs do not move them: the maximum lies at the edge."""
+    payoffs = np.array([[3.0, 0.0], [5.0, 1.0]])
+    game = qt.MarkovGame.normal_form([payoffs, payoffs.T])
+    found = qt.infer.precision(game, [[10, 0], [10, 0]])
+    assert found.converged
+    assert found.value < 1e-6
+    assert "beta is zero" in found.warnings[0]
+
+
+def test_what_nothing_depends_on_stays_where_it_was():
+    constant = qt.infer.Feature("constant", np.ones((1, 1, 1, 1)))
+    wanted = qt.infer.Features.of(GAME, {"p": [WAITING, constant]})
+    data = qt.simulate(GAME, qt.solve(wanted.game_with(GAME, [0.5, 0.0]), beta=1.0, horizon=2), episodes=50, seed=1)
+    found = qt.infer.rewards(GAME, wanted, data, horizon=2, start=[0.0, 3.0])
+    assert found.converged
+    assert found.vector[1] == pytest.approx(3.0, abs=1e-9)
+    assert np.isinf(found.standard_errors[1])
+
+
+@pytest.mark.parametrize("beta", [1e-4, 1.0, 1e5])
+def test_any_scale_of_payoffs_will_do(beta):
+    """Play depends on beta times weights. Alone with two actions, 30 of 40: the log-odds are log 3."""
+    game = qt.MarkovGame.normal_form([np.zeros(2)], actions=[["left", "right"]])
+    left = qt.infer.Features.of(game, [[qt.infer.features.indicator(game, 0, action="left")]])
+    found = qt.infer.rewards(game, left, [[30.0, 10.0]], beta=beta)
+    assert found.converged
+    assert beta * found.vector[0] == pytest.approx(np.log(3), rel=1e-6)
+    assert beta * found.standard_errors[0] == pytest.approx(1 / np.sqrt(40 * 0.75 * 0.25), rel=1e-4)

@@ -178,6 +178,8 @@ def test_what_cannot_be_is_named_and_a_tremble_survives_it():
         ({"candidates": {"ann": []}}, "candidates of ann: expected at least one"),
         ({"candidates": {}}, "candidates: expected some for at least one agent"),
         ({"candidates": {"ann": [7]}}, "7"),
+        ({"candidates": {"ann": "04"}}, "candidates of ann: expected several, in a list: got '04'"),
+        ({"candidates": {"ann": [0, 0]}}, "candidates of ann: expected cells that differ: got 0, 0"),
         ({"candidates": {"bob": [0]}}, "no agent 'bob'"),
         ({"prior": {"ann": [0.5, 0.6]}}, "prior of ann: expected 2 probabilities"),
         ({"prior": {"ann": {"0": 0.5, "3": 0.5}}}, "prior of ann: expected 0, 4: got 0, 3"),

@@ -1,6 +1,8 @@
 """Feature matching: the textbook recursion, likelihood, the dual's gradient and its sign, and recovery."""
 
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import optax
@@ -14,6 +16,8 @@ from quantal.infer.expectations import expected, seen
 from quantal.infer.features import Feature, Features
 
 HORIZON = 5
+PEER = json.loads((Path(__file__).parents[1] / "reference" / "imitation.json").read_text())
+"""`benchmarks/reference/make_imitation.py` made it, in an environment of its own."""
 
 
 @pytest.fixture(scope="module")
@@ -234,3 +238,18 @@ def test_what_is_asked_for_is_checked(alone, given, message):
     game, features, data = alone
     with pytest.raises(qt.ParameterError, match=message):
         qt.infer.match(game, features, data, **{"horizon": HORIZON, **given})
+
+
+@pytest.mark.parametrize("name", PEER["problems"])
+def test_one_agent_alone_it_is_what_imitation_finds(name):
+    """Its policy at the true weights, and the weights that it finds, to the 1e-6 at which its search stops."""
+    given = PEER["problems"][name]
+    phi, horizon = np.array(given["features"]), given["horizon"]
+    actions = np.array(given["policy_at_0"]).shape[1]
+    game = qt.MarkovGame.from_arrays([np.zeros((len(phi), actions))], given["moves"], start=given["start"])
+    features = Features.of(game, [[Feature(f"f{k}", column[:, None]) for k, column in enumerate(phi.T)]])
+    means = np.array(given["visits"]) @ phi / horizon
+    found = qt.infer.match(game, features, observed=means, horizon=horizon, play="soft")
+    assert found.converged
+    np.testing.assert_allclose(found.flat, given["theta"], atol=3e-6)
+    np.testing.assert_allclose(found.solution.policy[0][0], given["policy_at_0"], atol=1e-6)

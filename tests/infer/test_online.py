@@ -41,6 +41,9 @@ def test_the_first_step_is_algorithm_4_with_a_plus(pursuit):
     # Its own weight it knows.
     assert learner.theta["h"][0] == -0.5
     assert len(learner.history) == 3
+    with pytest.raises(qt.ParameterError, match=r"decision 2, at \(8, 4\): h cannot have come there from \(0, 4\)"):
+        learner.observe((8, 4), stay)
+    assert len(learner.history) == 3
     np.testing.assert_allclose(learner.choose((0, 4)), learner.solution.policy["h"][2][0, 4])
 
 

@@ -62,6 +62,49 @@ def contrast():
     return measure
 
 
+REACHED = """() => {
+  const on = document.activeElement;
+  if (on === document.body) return null;
+  const text = id => document.getElementById(id)?.textContent ?? "";
+  const labels = [...on.labels ?? []].map(label => label.textContent).join(" ");
+  const labelled = (on.getAttribute("aria-labelledby") ?? "").split(" ").map(text).join(" ").trim();
+  const style = getComputedStyle(on), disc = on.querySelector(":scope > .disc");
+  on.dataset.reached = "yes";
+  return {
+    tag: on.tagName.toLowerCase(), id: on.id, range: on.type === "range" || on.role === "slider",
+    name: (on.getAttribute("aria-label") ?? (labelled || labels || on.textContent)).trim(),
+    said: on.getAttribute("aria-valuetext"),
+    shown: style.outlineStyle !== "none" || (disc && getComputedStyle(disc).strokeWidth !== "0.7px"),
+  };
+}"""
+MISSED = """controls => [...document.querySelectorAll(controls)]
+  .filter(each => each.checkVisibility() && !each.disabled && !each.dataset.reached)
+  .map(each => each.outerHTML.slice(0, 80))"""
+CONTROLS = "a[href], button, select, input, [tabindex='0']"
+
+
+@pytest.fixture
+def tab_through():
+    """Go through a page by the Tab key alone: every control is met, has a name, and shows that it has the focus."""
+
+    def walk(opened, most=200):
+        met = []
+        opened.evaluate("document.activeElement.blur()")
+        for _ in range(most):
+            opened.keyboard.press("Tab")
+            found = opened.evaluate(REACHED)
+            if found is None or (met and found == met[0]):
+                break
+            met.append(found)
+        assert opened.evaluate(MISSED, CONTROLS) == []
+        assert [each for each in met if not each["name"]] == []
+        assert [each for each in met if not each["shown"]] == []
+        assert [each for each in met if each["range"] and not each["said"]] == []
+        return met
+
+    return walk
+
+
 def _luminance(colour):
     shares = np.array([float(part) for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]) / 255
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)

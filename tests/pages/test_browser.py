@@ -139,6 +139,23 @@ def test_playing_and_the_keyboard(show, junction):
     assert opened.locator("#time").input_value() == before
 
 
+def test_the_tab_key_reaches_every_control(show, tab_through):
+    opened = show()
+    met = tab_through(opened)
+    assert met[0]["name"].startswith("Skip")
+    assert {"map", "play", "time", "whose", "everywhere", "download", "download-csv"} <= {each["id"] for each in met}
+    # What has the focus is operated without a mouse: a kind is hidden, a step is taken, a cell is left.
+    opened.locator('#legend button[data-agent="car 2"]').focus()
+    opened.keyboard.press("Enter")
+    assert opened.locator('#numbers tr[data-agent="car 2"]').count() == 0
+    opened.locator("#time").focus()
+    opened.keyboard.press("End")
+    assert opened.locator("#time").get_attribute("aria-valuetext") == "step 24 of 24"
+    opened.locator("#everywhere").focus()
+    opened.keyboard.press("Space")
+    assert opened.locator("#everywhere").is_checked()
+
+
 def test_agents_can_be_hidden(show):
     opened = show()
     button = opened.locator('#legend button[data-agent="car 2"]')

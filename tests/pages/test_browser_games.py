@@ -102,6 +102,22 @@ def test_dragging_clicking_and_keys_move_agents(show_file, pursuit):
     assert opened.locator("#said").inner_text() != ""
 
 
+def test_the_tab_key_reaches_every_control(show_file, pursuit, stag, tab_through):
+    opened = show_file(pursuit[1])
+    met = tab_through(opened)
+    tokens = [each for each in met if each["tag"] == "g"]
+    assert [each["name"].split(":")[0] for each in tokens] == ["h1", "h2", "p"]
+    assert {"play", "time", "axis-0", "axis-2", "shade", "download"} <= {each["id"] for each in met}
+    # A game that is played once has no time: what is skipped to is there all the same.
+    opened = show_file(stag[1])
+    met = tab_through(opened)
+    assert {"beta", "download"} <= {each["id"] for each in met}
+    assert "time" not in {each["id"] for each in met}
+    opened.locator(".skip").focus()
+    opened.keyboard.press("Enter")
+    assert opened.evaluate("document.querySelector(location.hash).checkVisibility()")
+
+
 def test_the_slider_moves_the_picture(show_file, pursuit):
     _, file = pursuit
     opened = show_file(file)
@@ -177,11 +193,32 @@ def test_values_colour_the_map(show_file, grid):
 def test_the_second_slider_runs_along_the_branch(show_file, stag, keep_screenshot):
     path, file = stag
     opened = show_file(file)
-    for k in (0, 3, 8):
-        opened.locator("#beta").fill(str(k))
-        assert float(opened.locator("#beta-now").inner_text()) == pytest.approx(path.betas[k])
-        assert check_policies(opened, path[k], (0,), None) == 4
-    assert "folds" in opened.locator("#charts").inner_text()
+    slider, said = opened.locator("#beta"), opened.locator("#beta-now")
+    asked = [k for k, step in enumerate(path.trail) if step.kind == "asked"]
+    assert len(asked) == 9 + 2 * 4  # beta = 1, 1.5, 2 and 2.5 lie between the folds
+    for k in asked:
+        slider.fill(str(k))
+        solution = path.trail[k].solution
+        assert float(said.inner_text().split(",")[0]) == pytest.approx(path.trail[k].beta)
+        assert check_policies(opened, solution, (0,), None) == 4
+        passes = path.passes[path.betas.index(path.trail[k].beta)]
+        name = f", pass {passes.index(solution) + 1} of {len(passes)}" if len(passes) > 1 else ""
+        assert said.inner_text().endswith(name)
+        assert slider.get_attribute("aria-valuetext") == f"β {said.inner_text()}"
+    # The keyboard walks on from pass to pass, through the fold.
+    fold = next(k for k, step in enumerate(path.trail) if step.kind == "fold")
+    slider.fill(str(fold - 1))
+    slider.focus()
+    opened.keyboard.press("ArrowRight")
+    assert said.inner_text() == "2.962, fold"
+    opened.keyboard.press("ArrowRight")
+    assert said.inner_text().endswith("pass 2 of 3")
+    # A click on the curve picks the pass that is drawn there: the eager hunter at beta = 2, all but sure of the stag.
+    chart = opened.locator("#charts svg").nth(1)
+    box = chart.bounding_box()
+    chart.click(position={"x": 44 + 0.5 * (box["width"] - 44 - 92), "y": 8 + 0.01 * (box["height"] - 40)})
+    assert said.inner_text() == "2, pass 3 of 3"
+    assert "turns back" in opened.locator("#charts").inner_text()
     keep_screenshot(opened, "stag-hunt")
 
 
@@ -193,3 +230,33 @@ def test_it_fits_and_can_be_read(show_file, grid, theme, viewport, contrast, kee
     for selector in ("h1", ".dim", ".bars .p", "dd"):
         assert contrast(opened, selector) >= 4.5, selector
     keep_screenshot(opened, f"grid-two-{theme}-{viewport['width']}")
+
+
+LONG = "one whose name is longer than there is room for anywhere " * 3
+
+
+def test_names_and_games_of_any_kind_are_shown(show_file, folder):
+    # What is written is text, and nothing sticks out of a phone: names in code, in other scripts, long, and none.
+    rng = np.random.default_rng(0)
+
+    def drawn(states, players, choices, **names):
+        rewards = [rng.normal(size=(states, *[choices] * players)) for _ in range(players)]
+        moves = rng.dirichlet(np.ones(states), size=(states, *[choices] * players))
+        return qt.MarkovGame.from_arrays(rewards, moves, **names)
+
+    evil = "</script><script>document.title = 1</script>"
+    named = drawn(3, 2, 2, agents=(evil, LONG), actions=((evil, "ε→\u202e\U0001f98a"), ("a\nb", "")))
+    shown = {
+        "named": qt.solve(named, beta=1.0, horizon=1),
+        "alone": qt.solve(drawn(1, 1, 1), beta=1.0, horizon=1),
+        "many": qt.solve(drawn(200, 2, 2), beta=0.1, discount=0.1),
+        "five": qt.solve(drawn(2, 5, 2), beta=0.1, horizon=1),
+    }
+    for name, solution in shown.items():
+        page.write(solution, folder / f"{name}.html", certificate=False)
+        opened = show_file(folder / f"{name}.html", PHONE)
+        assert opened.evaluate("document.documentElement.scrollWidth") == PHONE["width"], name
+        assert opened.title() == "A game"
+        text = opened.locator("#policies").inner_text()
+        assert all(agent.strip() in text for agent in solution.game.agents), name
+        assert opened.locator("#policies h3").count() == solution.game.number_of_agents

@@ -36,14 +36,61 @@ def test_a_page_holds_the_solution(grid):
         np.testing.assert_allclose(worth, grid.value[i], rtol=1e-6, atol=1e-6)
 
 
-def test_a_path_is_in_the_order_of_beta(stag):
+def test_a_path_is_walked_from_uniform_play_through_every_pass(stag):
     data = embedded(page.page(stag, certificate=False))
-    assert data["betas"] == [0.0, 1.0, 4.0]
+    stops = data["stops"]
     play = document.unpacked(data["agents"][0]["policy"])[:, 0, 0]
+    worth = document.unpacked(data["agents"][0]["value"])[:, 0, 0]
+    assert len(stops) == len(play) == len(worth) == len(stag.trail)
+    # What was asked for, by arclength: beta = 1 is met on the way up, on the way back, and on the way up again.
+    asked = [(k, stop) for k, stop in enumerate(stops) if stop["kind"] == "asked"]
+    assert [(s["beta"], s["pass"], s["of"]) for _, s in asked] == [
+        (0, 1, 1),
+        (1, 1, 3),
+        (1, 2, 3),
+        (1, 3, 3),
+        (4, 1, 1),
+    ]
     np.testing.assert_allclose(play[0], [0.5, 0.5], atol=1e-7)  # uniform where beta is 0
-    np.testing.assert_allclose(play[2], stag[0].policy[0][0], atol=1e-7)
+    for (k, _), solution in zip(asked, (stag[1], *stag.passes[2], stag[0]), strict=True):
+        np.testing.assert_allclose(play[k], solution.policy[0][0], atol=1e-7)
+        assert worth[k] == pytest.approx(solution.value[0][0], rel=1e-6)
+    # No step is a leap, except in beta where play hardly moves.
+    assert np.abs(np.diff(play[:, 0])).max() < 0.2
+    betas = [stop["beta"] for stop in stops]
+    turns = [k for k in range(1, len(stops) - 1) if (betas[k + 1] > betas[k]) != (betas[k] > betas[k - 1])]
+    assert [stops[k]["kind"] for k in turns] == ["fold", "fold"]
+    for stop in stops:
+        # Between the folds, in beta, there are three passes; elsewhere one.
+        low, high = sorted(data["folds"])
+        assert stop["of"] == (3 if low < stop["beta"] < high else 1) or stop["kind"] == "fold"
+
+
+def test_a_long_walk_is_thinned_between_what_was_asked_for(stag, monkeypatch):
+    monkeypatch.setattr(page, "MOST_NUMBERS", 20 * 6)  # 6 numbers at each stop: 2 x 2 probabilities and 2 values
+    stops = page.record(stag, certificate=False)["stops"]
+    assert len(stops) <= 20
+    assert [stop["kind"] for stop in stops].count("asked") == 5
+    assert [stop["kind"] for stop in stops].count("fold") == 2
+
+
+def test_with_a_horizon_a_path_has_a_stop_for_each_precision():
+    game = qt.games.build("grid-one")
+    stops = page.record(qt.solve_path(game, (1.0, 0.5), horizon=1), certificate=False)["stops"]
+    assert [(stop["beta"], stop["of"]) for stop in stops] == [(0.5, 1), (1.0, 1)]
+
+
+def test_the_folds_are_the_paths(stag):
+    data = embedded(page.page(stag, certificate=False))
     assert data["folds"] == pytest.approx([fold.beta for fold in stag.folds])
     assert data["payoffs"][0][0] == [16.0, 4.0]
+
+
+def test_a_page_begins_where_it_is_told_to(grid):
+    assert embedded(page.page(grid, certificate=False, state=(4, 0)))["start"] == [4, 0]
+    for state in ((0,), (0, 9), (-1, 0)):
+        with pytest.raises(qt.ParameterError, match=r"expected one of shape \(9, 9\)"):
+            page.record(grid, certificate=False, state=state)
 
 
 def test_what_is_too_much_for_a_page_is_thinned_or_refused(grid, monkeypatch):
@@ -85,6 +132,13 @@ def test_goals_and_barriers_are_where_the_rules_have_them():
         if game.legal[1][other, cell, up] and game.dynamics.probabilities[other, cell, stay, up].max() == 0.5:
             halved.add(label)
     assert halved == {label for label, k in at.items() if cells["lids"][k]} == {"r2c0", "r2c2"}
+
+
+def test_what_letters_on_a_map_mean_is_said():
+    assert outlines.rules(qt.games.build("rabbit-hole")).startswith("o entrance, * prize: +0.3")
+    assert outlines.rules(qt.games.build("grid-one")).startswith("A goes to a, B to b")
+    for name in ("pursuit-two", "stag-hunt", "random"):  # drawn otherwise, or not at all
+        assert outlines.rules(qt.games.build(name)) == ""
 
 
 def test_nodes_are_joined_by_whoever_moves_along():
@@ -164,7 +218,8 @@ def test_the_command_shows_games_branches_and_files(ask, tmp_path):
     assert set(record) == keys_in_documentation("view")
     assert record["game"] == "stag hunt"
     data = embedded(file.read_text())
-    assert data["betas"] == [0, 1, 2, 3, 4]
+    asked = [stop for stop in data["stops"] if stop["kind"] == "asked"]
+    assert [stop["beta"] for stop in asked if stop["pass"] == 1] == [0, 1, 2, 3, 4]
     assert data["made"] == f"Quantal {qt.__version__}: quantal view stag-hunt --betas 0:4:5"
     solution = qt.solve(qt.games.build("pursuit-one-step"), beta=1.0, horizon=1)
     solution.save(tmp_path / "kept.nc")

@@ -1,5 +1,6 @@
 """The report: it holds what was found, follows the theme, and opens from disk without a word on the console."""
 
+import itertools
 import os
 import re
 from html.parser import HTMLParser
@@ -61,6 +62,22 @@ def test_numbers_verdicts_and_reasons_are_in_the_page_and_in_markdown(found, dra
     # Every row of a table in Markdown has as many cells as the row above it.
     for block in re.findall(r"(?:^\|.*\n)+", plain, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("at beta = 1, all alphas", "at β\u00a0=\u00a01, all alphas"),
+        ("run on to 1e-12, or 8e-14", "run on to 10<sup>−12</sup>, or 8\u202f×\u202f10<sup>−14</sup>"),
+        ("R_i(x, a_i), theta_1", "<i>R</i><sub>i</sub>(x, <i>a</i><sub>i</sub>), <i>θ</i><sub>1</sub>"),
+        ("a 3x3 grid, -0.58, T - 1, two-player", "a 3×3 grid, −0.58, T − 1, two-player"),
+        ("the agents' \"same\" paper's", "the agents’ “same” paper’s"),
+        ("see `quantal reproduce learners`", "see <code>quantal reproduce learners</code>"),
+        ("method='auto' <b>", "<code>method=&#x27;auto&#x27;</code> &lt;b&gt;"),
+    ],
+)
+def test_words_are_set_as_in_a_book(words, shown):
+    assert report._prose(words) == shown
 
 
 def test_links_within_the_page_lead_somewhere_and_no_id_is_there_twice(text):
@@ -125,6 +142,16 @@ def test_it_opens_from_disk_in_both_themes_and_on_a_phone(text, tmp_path, browse
         assert page.evaluate("getComputedStyle(document.querySelector('.drawing path')).fill") == background
         # Nothing is wider than a phone: tables and drawings scroll within themselves.
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        # Cells of the summary stand under or beside each other, none over another, and as wide as the screen lets them.
+        boxes = page.evaluate(
+            """[...document.querySelectorAll(".summary tbody tr")].map(row => [...row.cells].map(cell => {
+                const { left, right, top, bottom } = cell.getBoundingClientRect(); return [left, right, top, bottom];
+            }))"""
+        )
+        for row in boxes:
+            assert row[0][1] - row[0][0] > 300
+            for a, b in itertools.combinations(row, 2):
+                assert min(a[1], b[1]) <= max(a[0], b[0]) + 1 or min(a[3], b[3]) <= max(a[2], b[2]) + 1
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
         if directory := os.environ.get("QUANTAL_SCREENSHOTS"):

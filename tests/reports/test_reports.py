@@ -97,6 +97,10 @@ def test_states_that_are_not_there(grid, text, message):
 def test_where_to_look_first(grid, prisoners):
     assert solutions.telling_state(grid) == (6, 8)  # the certain start
     assert solutions.telling_state(prisoners) == (0,)
+    # The hunter and the prey may start anywhere alike: shown is a state in which one can see both.
+    pursuit = qt.solve(qt.games.pursuit.two_players(), beta=1.0, horizon=1)
+    hunter, prey = solutions.telling_state(pursuit)
+    assert hunter != prey
     # Uniform starts: where play says most. With one agent that prefers "1" in state 1 alone, that is state 1.
     rewards = np.zeros((3, 2))
     rewards[1, 1] = 2.0

@@ -429,10 +429,10 @@ def test_a_solution_starts_the_next_solve():
 # --------------------------------------------------------------------------- large crowds
 
 
-def in_place(monkeypatch):
+def in_place(monkeypatch, block=24 * 8):
     """Let every crowd be worked on as large ones are, in blocks of a few agents."""
     monkeypatch.setattr(forward_backward, "_small", lambda state: False)
-    monkeypatch.setattr("quantal.crowds.layout.BLOCK_BYTES", 24 * 8)
+    monkeypatch.setattr("quantal.crowds.layout.BLOCK_BYTES", block)
     crowd_layout.cache_clear()
 
 
@@ -468,6 +468,47 @@ def test_damped_steps_in_place_are_the_plain_ones(monkeypatch):
     assert blocks.occupancy_residual == pytest.approx(whole.occupancy_residual, rel=1e-12)
     assert blocks.payoff_residual == pytest.approx(whole.payoff_residual, rel=1e-12)
     assert apart(whole, blocks) <= 1e-13
+
+
+def two_doors(weight):
+    """Everyone would rather have the door that the others do not take; no two are alike."""
+    successors = np.array([[1, 2], [1, 1], [2, 2]])
+    legal = np.array([[True, True], [True, False], [True, False]])
+    kind = qt.Kind("k", actions=("left", "right"), successors=successors, legal=legal)
+    members = [
+        qt.Member(f"m{i}", "k", 0, weight=weight, rewards=np.array([0.0, 0.1 + 0.01 * i, 0.0])) for i in range(12)
+    ]
+    return CrowdGame(cells=3, kinds=[kind], members=members)
+
+
+def test_taking_turns_settles_where_all_at_once_overshoot(monkeypatch):
+    # All at once, everyone runs to the door that nobody was expected at. In turn, each sees where those before it went:
+    # no damping is needed, and the answer is the one that heavy damping finds all at once, and the other order too.
+    in_place(monkeypatch, block=3 * 8)
+    game = two_doors(0.1)
+    at_once = solved(game, beta=2.0, horizon=3, method="picard", max_steps=100)
+    assert not at_once.converged
+    assert at_once.residual > 0.1
+    in_turn = solved(game, beta=2.0, horizon=3)
+    assert in_turn.converged
+    assert len(in_turn.notes) == 1  # nothing was damped
+    damped = solved(game, beta=2.0, horizon=3, method="picard", damping=0.2)
+    assert damped.converged
+    assert apart(in_turn, damped) <= 1e-8
+    backwards = CrowdGame(cells=3, kinds=game.kinds, members=game.members[::-1])
+    assert apart(in_turn, solved(backwards, beta=2.0, horizon=3)) <= 1e-8
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_how_many_work_on_a_crowd_changes_rounding_only(workers, monkeypatch):
+    in_place(monkeypatch)
+    game = crowds.on_grid()
+    before = solved(game)
+    again = solved(game)
+    for a, b in zip(before.state, again.state, strict=True):
+        np.testing.assert_array_equal(a, b)  # whichever thread is quick
+    monkeypatch.setattr("os.cpu_count", lambda: workers)
+    assert apart(before, solved(game)) <= 1e-9
 
 
 def test_a_solve_in_place_leaves_the_solution_that_it_starts_from_alone(monkeypatch):

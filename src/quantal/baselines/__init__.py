@@ -14,7 +14,14 @@ from quantal.baselines.fmq import FMQ, fmq
 from quantal.baselines.friend_or_foe import Foe, Friend, friend_or_foe
 from quantal.baselines.jal import jal, joint_action_learner
 from quantal.baselines.joint_q import JointQ
-from quantal.baselines.judgement import Judgement, coarse_violation, correlated_violation, joint_play, signal_gain
+from quantal.baselines.judgement import (
+    Judgement,
+    coarse_violation,
+    correlated_violation,
+    joint_play,
+    separated,
+    signal_gain,
+)
 from quantal.baselines.learned import Learned
 from quantal.baselines.model_based import model_based
 from quantal.baselines.nash_q import Nash, nash_q
@@ -59,6 +66,7 @@ __all__ = [
     "nscp",
     "nscp_learner",
     "q_learning",
+    "separated",
     "signal_gain",
     "train",
 ]

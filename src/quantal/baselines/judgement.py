@@ -35,6 +35,7 @@ from quantal.game import MarkovGame, joint_legal
 from quantal.layout import Model, actions_first, model_of
 from quantal.precision import double_precision
 from quantal.solution import PerAgent
+from quantal.trajectories import Trajectories
 
 ACCURACY = 1e-13
 """Sweeps of V and B stop when they change by less, relative to the largest value over 1 - discount."""
@@ -234,6 +235,22 @@ def joint_play(learned: Any, agent: str | int | None = None) -> Any:
         favourites=None,
         models=None,
     )
+
+
+def separated(played: Trajectories, game: MarkovGame) -> Trajectories:
+    """Give plays of the game of `joint_play` as plays of the game itself, in which everyone acts.
+
+    Parameters
+    ----------
+    played
+        From ``simulate(together.game, together)``, with ``together = joint_play(learned)``.
+    game
+        What was learned.
+    """
+    together = played.actions[..., 0].astype(np.int64)
+    each = np.stack(np.unravel_index(np.maximum(together, 0), game.action_counts), axis=-1)
+    actions = np.where(together[..., None] < 0, -1, each).astype(played.actions.dtype)
+    return replace(played, actions=actions, action_labels=game.actions)
 
 
 def _together(game: MarkovGame) -> MarkovGame:

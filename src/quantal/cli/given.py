@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import typer
 
+from quantal.baselines.learned import Learned
 from quantal.crowds.solution import CrowdSolution
-from quantal.errors import FileError, ParameterError
+from quantal.errors import FileError, GameError, ParameterError
 from quantal.game import MarkovGame
 from quantal.scenes.scene import Scene
 from quantal.solution import Solution
@@ -43,18 +45,27 @@ def read_target(name: str) -> Target:
             raise ParameterError(
                 f"{name}: a crowd's solution: this command needs one of a Markov game. Use quantal view or simulate"
             )
+        if isinstance(solution, Learned):  # the game, as it was learned: an equilibrium of it is looked for beside it
+            return Target(solution.game, 1.0, None, solution.parameters.discount, "expected", None)
         p = solution.parameters
         discount = None if p.horizon is not None and set(p.discount) == {1.0} else p.discount
         return Target(solution.game, p.beta, p.horizon, discount, p.value, solution)
     from quantal import games
 
+    if name not in games.CATALOGUE:
+        from quantal.scenes.reading import shipped
+
+        there = (*games.CATALOGUE, *shipped())
+        near = difflib.get_close_matches(name, there, n=3, cutoff=0.4)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {', '.join(there)}."
+        raise GameError(f"no game or scene {name!r}. {hint}")
     game = games.build(name)
     entry = games.CATALOGUE[name]
     return Target(game, entry.beta, entry.horizon, entry.discount, "expected", None)
 
 
-def saved(name: str) -> Solution | CrowdSolution | None:
-    """Load the solution of this file, or None if it is not the name of a file."""
+def saved(name: str) -> Solution | CrowdSolution | Learned | None:
+    """Load the solution of this file, or what was learned, or None if it is not the name of a file."""
     if not name.endswith(".nc") and os.sep not in name:
         return None
     from quantal import store
@@ -171,13 +182,23 @@ def check_writable(option: str, path: Path | None, endings: tuple[str, ...]) -> 
         raise FileError(f"{option} {path}: there is no directory {path.parent}. Create it, or choose another")
 
 
+def make_directory(option: str, path: Path) -> None:
+    """Make a directory for results, with those around it, or say why not."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FileError(f"{option} {path}: this is a file. Give a directory, which need not exist") from error
+    except OSError as error:
+        raise FileError(f"{option} {path}: {error.strerror}. Give a directory that can be made") from error
+
+
 PICTURE_ENDINGS = (".png", ".svg", ".pdf")
 
 TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME|SCENE.toml|FILE.nc",
-        help="A game or scene of `quantal games`, a scene file, or a solution saved by --save.",
+        help="A game or scene of `quantal games`, a scene file, or what --save has kept.",
     ),
 ]
 BetaOption = Annotated[

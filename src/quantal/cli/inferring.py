@@ -13,10 +13,13 @@ from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     PICTURE_ENDINGS,
     BetaOption,
+    CrowdOption,
     DiscountOption,
+    ExactOption,
     FigureOption,
     HorizonOption,
     JsonOption,
+    Target,
     TargetArgument,
     ValueOption,
     check_writable,
@@ -25,8 +28,10 @@ from quantal.cli.given import (
     refuse,
     scene_named,
     setting_for,
+    which_game,
 )
 from quantal.cli.output import Waiting, tell
+from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 
@@ -71,6 +76,8 @@ def infer(
     horizon: HorizonOption = None,
     discount: DiscountOption = None,
     value: ValueOption = None,
+    exact: ExactOption = False,
+    crowd: CrowdOption = False,
     figure: FigureOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -81,28 +88,28 @@ def infer(
         refuse(f"it is for --what {needed}", {option: given is not None and what != needed})
     refuse("it is for --what precision", {"--per-agent": per_agent and what != "precision"})
     if what == "goals":
+        refuse("goals are of a crowd's members", {"--exact": exact, "--discount": discount is not None})
         return _goals(target, data, goals or [], prior or [], episode, beta, horizon, value, figure, json)
-    found = read_target(target)
-    setting: Any = setting_for(found, beta, horizon, discount, value)
-    played = _read(data, found.game)
+    game, setting = _posed(target, which_game(exact, crowd), beta, horizon, discount, value)
+    played = _read(data, game)
 
     from quantal import infer as inference
     from quantal.reports import inference as report
 
-    with Waiting(f"inferring {what} of {found.game.name or target}", quiet=json) as waiting:
+    with Waiting(f"inferring {what} of {game.name or target}", quiet=json) as waiting:
         if what == "precision":
             refuse("it is what is estimated", {"--beta": beta is not None})
             del setting["beta"]
-            estimate = inference.precision(found.game, played, per_agent=per_agent, progress=waiting, **setting)
+            estimate = inference.precision(game, played, per_agent=per_agent, progress=waiting, **setting)
         else:
-            features = _features(target, found.game, feature or [])
+            features = _features(target, game, feature or [])
             if method == "matching":
                 setting["play"] = setting.pop("value")
-                estimate = inference.match(found.game, features, played, progress=waiting, **setting)
+                estimate = inference.match(game, features, played, progress=waiting, **setting)
             else:
-                estimate = inference.rewards(found.game, features, played, progress=waiting, **setting)
+                estimate = inference.rewards(game, features, played, progress=waiting, **setting)
     record = report.estimate_record(estimate)
-    record = {"game": found.game.name, "what": what, "method": method, "episodes": len(played), **record}
+    record = {"game": game.name, "what": what, "method": method, "episodes": len(played), **record}
     parts: list[RenderableType] = [report.estimate_table(estimate, what), *report.estimate_remarks(estimate)]
     if figure is not None:
         from quantal import figures
@@ -115,7 +122,33 @@ def infer(
     return DONE if estimate.converged else NOT_CONVERGED
 
 
-def _read(data: Path, game: MarkovGame) -> Trajectories:
+def _posed(
+    target: str,
+    play: Literal["auto", "exact", "crowd"],
+    beta: str | None,
+    horizon: int | None,
+    discount: str | None,
+    value: str | None,
+) -> tuple[MarkovGame | CrowdGame, dict[str, Any]]:
+    """What was played, and on which terms: a scene as `quantal simulate` plays it."""
+    scene = scene_named(target)
+    if scene is None:
+        refuse("for a scene only", {"--exact": play == "exact", "--crowd": play == "crowd"})
+        found = read_target(target)
+        return found.game, {**setting_for(found, beta, horizon, discount, value)}
+    game = scene.game(play)
+    if isinstance(game, MarkovGame):
+        found = Target(game, scene.beta_of(game), scene.horizon, None, scene.value, None)
+        return game, {**setting_for(found, beta, horizon, discount, value)}
+    refuse("a crowd is not discounted", {"--discount": discount is not None})
+    return game, {
+        "beta": scene.beta_of(game) if beta is None else numbers_from("--beta", beta),
+        "horizon": scene.horizon if horizon is None else horizon,
+        "value": scene.value if value is None else value,
+    }
+
+
+def _read(data: Path, game: MarkovGame | CrowdGame) -> Trajectories:
     from quantal.trajectories import Trajectories
 
     ending = data.suffix.lower()
@@ -127,7 +160,7 @@ def _read(data: Path, game: MarkovGame) -> Trajectories:
 # ---------------------------------------------------------------------- rewards
 
 
-def _features(target: str, game: MarkovGame, given: Sequence[str]) -> Features:
+def _features(target: str, game: MarkovGame | CrowdGame, given: Sequence[str]) -> Features:
     from quantal.infer import Features, scene_features
 
     scene = scene_named(target)
@@ -142,11 +175,15 @@ def _features(target: str, game: MarkovGame, given: Sequence[str]) -> Features:
     return Features.of(game, wanted, keep=scene is not None)
 
 
-def _feature(game: MarkovGame, agent: str, form: str) -> Feature:
+def _feature(game: MarkovGame | CrowdGame, agent: str, form: str) -> Feature:
     from quantal.infer import features
 
     kind, _, rest = form.partition(":")
     if kind == "together" and not rest:
+        if isinstance(game, CrowdGame):
+            raise ParameterError(
+                f"--feature {agent}=together: a crowd's agents meet as occupancy. Leave it out, or --exact"
+            )
         return features.collision(game, agent)
     if kind == "waits" and not rest:
         return features.waiting(game, agent)
@@ -196,7 +233,7 @@ def _goals(
         agent, rest = _pair("--prior", text)
         odds = numbers_from("--prior", rest)
         prior[agent] = odds if isinstance(odds, list) else [odds]
-    played = _read(data, scene.exact())
+    played = _read(data, scene.crowd())
     if episode >= len(played):
         raise ParameterError(f"--episode {episode}: the data have {len(played)}, counted from 0")
 

@@ -54,9 +54,11 @@ def train(
     ] = None,
     state: StateOption = None,
     certificate: Annotated[bool, typer.Option("--certificate", help="Judge it: exploitability, signals.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Keep what was learned (.nc), for quantal simulate.")] = None,
     json: JsonOption = False,
 ) -> int:
     """Let agents learn a game by play, and show what they learned."""
+    check_writable("--save", save, (".nc",))
     given = read_target(name)
 
     from quantal.baselines import comparison
@@ -86,6 +88,12 @@ def train(
             proof = found.certificate
         record["certificate"] = learning_report.judgement_record(proof)
         parts.append(str(proof))
+    if save is not None:
+        from quantal import store
+
+        store.save(found, save)
+        parts.append(f"written: {save}")
+    record["files"] = [str(save)] * (save is not None)
     tell(json, record, *parts)
     return DONE if found.converged else NOT_CONVERGED
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import RenderableType
 
+from quantal.baselines.learned import Learned
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     BetaOption,
@@ -53,6 +54,10 @@ def simulate(
     value: ValueOption = None,
     exact: ExactOption = False,
     crowd: CrowdOption = False,
+    signal: Annotated[
+        bool,
+        typer.Option("--signal/--no-signal", help="Of what was learned: follow the common signal, if there is one."),
+    ] = True,
     out: Annotated[Path | None, typer.Option(help="Write the episodes (.csv or .parquet).")] = None,
     json: JsonOption = False,
 ) -> int:
@@ -61,17 +66,24 @@ def simulate(
     game, solution, setting = _to_play(target, which_game(exact, crowd), beta, horizon, discount, value)
 
     from quantal import rollout, rollout_crowd
+    from quantal.baselines.judgement import joint_play, separated
     from quantal.reports import plays
     from quantal.solve import solve
 
     how: rollout.Play = "sampled" if play == "sampled" else "most_probable"
+    learned = solution if isinstance(solution, Learned) else None
+    followed = signal and learned is not None and learned.joint is not None
     with Waiting(f"playing {game.name or target}", quiet=json) as waiting:
         if solution is None:
             solution = solve(game, **setting, progress=waiting)
         if steps is None and solution.horizon is None:
             steps = 1 if set(solution.parameters.discount) == {0.0} else 100
-        played = rollout.simulate(game, solution, episodes, seed, steps=steps, play=how)
-        expected = rollout.evaluate(game, solution, steps=steps, play=how)
+        whole: Any = joint_play(solution) if followed else solution
+        on: Any = whole.game if followed else game
+        played = rollout.simulate(on, whole, episodes, seed, steps=steps, play=how)
+        expected = rollout.evaluate(on, whole, steps=steps, play=how)
+        if learned is not None and followed:
+            played = separated(played, learned.game)
         if out is not None:
             (played.to_csv if out.suffix.lower() == ".csv" else played.to_parquet)(out)
     scores = expected.score
@@ -84,12 +96,17 @@ def simulate(
         "steps": expected.steps,
         "seed": seed,
         "play": play,
+        "signal": followed,
         "discount": solution.parameters.discount,
         "scores": plays.score_rows(played, scores),
         "seconds": waiting.seconds,
         "files": [str(out)] if out is not None else [],
     }
     parts: list[RenderableType] = [plays.scores(played, scores, how)]
+    parts += ["The common signal is followed; --no-signal: everyone plays its own part alone."] * followed
+    if learned is not None and any(learned.parameters.discount):
+        rates = ", ".join(f"{d:g}" for d in sorted(set(learned.parameters.discount)))
+        parts.append(f"Scores are discounted by {rates} a step, as they were learned; those of quantal train are not.")
     parts += [f"The policies that were played did not converge. {solution.status}"] * (not solution.converged)
     parts += [f"written: {out}"] * (out is not None)
     tell(json, record, *parts)
@@ -103,7 +120,7 @@ def _to_play(
     horizon: int | None,
     discount: str | None,
     value: str | None,
-) -> tuple[MarkovGame | CrowdGame, Solution | CrowdSolution | None, dict[str, Any]]:
+) -> tuple[MarkovGame | CrowdGame, Solution | CrowdSolution | Learned | None, dict[str, Any]]:
     """Find the game, its solution where a file holds the one that is asked for, and else what to solve it with."""
     scene, asked = scene_named(target), (beta, horizon, discount, value) != (None, None, None, None)
     if scene is None:
@@ -116,6 +133,8 @@ def _to_play(
             solution = None if asked else kept
         else:
             given = read_target(target)
+            if isinstance(kept, Learned):
+                return kept.game, None if asked else kept, {**setting_for(given, beta, horizon, discount, value)}
             return given.game, None if asked else given.solution, {**setting_for(given, beta, horizon, discount, value)}
     else:
         game, solution = scene.game(which), None

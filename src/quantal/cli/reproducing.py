@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from quantal.cli.app import DONE, NOT_CONVERGED, command
-from quantal.cli.given import JsonOption
+from quantal.cli.given import JsonOption, make_directory
 from quantal.cli.output import Waiting, show, tell
 from quantal.errors import ParameterError
 
 if TYPE_CHECKING:
-    from quantal.experiments import DrivingScene, Reproduction
+    from quantal.experiments import Reproduction
 
 What = Literal[
     "theorems",
@@ -53,7 +53,7 @@ def reproduce(
     if unknown:
         raise ParameterError(f"--only {unknown[0]}: expected one of {', '.join(experiments.ALL)}")
     names = [name for name in experiments.ALL if name in wanted or "all" in wanted]
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory("--out", out)
     records: list[dict[str, Any]] = []
     kept: list[Reproduction] = []
     drawn: dict[str, list[report.Drawn]] = {}
@@ -69,8 +69,8 @@ def reproduce(
                     figures.save(picture.figure, file)
                 drawn[name].append(report.Drawn(picture.name, pair[1].read_text(encoding="utf-8"), picture.caption))
                 files += pair
-            if isinstance(found, experiments.DrivingScene):
-                views[name] = _view(found)
+            if (view := _view(found)) is not None:
+                views[name] = view
                 files.append(out / f"{name}.html")
                 with replacing(files[-1]) as temporary:
                     temporary.write_text(views[name], encoding="utf-8")
@@ -95,13 +95,19 @@ def reproduce(
     return DONE if converged else NOT_CONVERGED
 
 
-def _view(found: DrivingScene) -> str:
+def _view(found: Reproduction) -> str | None:
+    """Make a page to play with, where there is something to play with."""
     import quantal
-    from quantal.pages import crowds
+    from quantal.experiments import DrivingScene, Figure4
+    from quantal.games.pursuit import I1
+    from quantal.pages import crowds, games
 
-    return crowds.page(
-        found.solution, scene=found.journeys.scene, made=f"Quantal {quantal.__version__}: quantal reproduce driving"
-    )
+    made = f"Quantal {quantal.__version__}: quantal reproduce {found.name}"
+    if isinstance(found, DrivingScene):
+        return crowds.page(found.solution, scene=found.journeys.scene, made=made)
+    if isinstance(found, Figure4) and found.solution is not None:
+        return games.page(found.solution, state=I1, made=made)
+    return None
 
 
 def _repeat(names: list[str], number: int) -> str:
@@ -145,7 +151,7 @@ def demo(
     from quantal import experiments, figures
     from quantal.reports import paper, tables
 
-    out.mkdir(parents=True, exist_ok=True)
+    make_directory("--out", out)
     files = [out / name for name in ("fig4.csv", "fig4.png", "published-games.csv", "published-games.png")]
     with Waiting("solving the three-player pursuit game", quiet=json) as first:
         found = experiments.figure_4(progress=first)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from quantal.baselines.learned import Learned
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     BetaOption,
@@ -130,6 +131,11 @@ def _read(target: str, asked: _Asked) -> Any:
     again = asked.given()
     if isinstance(solution, CrowdSolution):
         refuse("this file holds a solution of a crowd, which is shown as it is", dict.fromkeys(again, True))
+    if isinstance(solution, Learned) and not again:
+        raise ParameterError(
+            f"{target}: what {solution.method} learned: a page shows solutions. Use quantal simulate {target}, or give "
+            "--beta to solve its game and show that"
+        )
     return None if again else solution
 
 

@@ -1,11 +1,17 @@
 r"""MGE-FB for a large crowd: occupancies are kept once and replaced in place, block by block.
 
-    field  <- Anderson(field, fields(T(O)))          what everyone adds up to, F fields over time and cells
     O_b    <- O_b + alpha ( T_b(field, O_b) - O_b )  one block of agents after the other
+    field                                            what everyone adds up to, F fields over time and cells
 
-What others do reaches an agent as a field, less what it makes itself of it. So it is the fields that are accelerated,
-which are as small for a thousand agents as for one; a fixed point of both lines is one of T. Residuals are taken of O
-alone, in a round that moves nobody, with field = fields(O). Blocks are shared out to the processors.
+What others do reaches an agent as a field, less what it makes itself of it, and a field is as small for a thousand
+agents as for one. It can follow in two ways, whose fixed points are those of T:
+
+    in turn        field <- fields(O) after every few blocks, one per processor (Gauss-Seidel). Where everyone gives way
+                   to everyone this needs half the rounds, and settles where all at once would overshoot.
+    all at once    field <- fields(O) after a round: equation (14), step by step.
+
+Residuals that count are taken of O alone, in a round that moves nobody, with field = fields(O). Blocks are shared out
+to the processors.
 
 Occupancies are kept as NumPy arrays, because what XLA updates in a loop it copies as a whole, block after block.
 """
@@ -18,6 +24,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from itertools import pairwise
 from typing import TypeVar
 
 import jax
@@ -27,17 +34,13 @@ from jaxtyping import Array, Float
 
 from quantal.crowds.layout import Block, CrowdModel, Movers
 from quantal.crowds.passes import added, answer, near, payoff_change
-from quantal.iterate import History
 from quantal.logit import ValueRule
 
 T = TypeVar("T")
 
-FIELD_HISTORY_BYTES = 2**30
-"""Most memory for the fields' history; where everyone feels everyone otherwise there are as many fields as agents."""
-
-
-PLAIN_STEPS = 3
-"""After an accelerated one that made the residual larger."""
+TURN_BYTES = 2**28
+"""Most memory for fields that are carried from block to block; where everyone feels everyone otherwise there are as
+many fields as agents, and all go at once."""
 
 
 @dataclass(frozen=True)
@@ -46,23 +49,24 @@ class Leg:
 
     residual: float
     trace: np.ndarray
-    """Residuals of the steps."""
+    """Residuals of the steps; in turn each of what all others were doing at that moment."""
 
 
 class Blockwise:
     """A crowd at work, in place: the arrays of the state that it is given are its own, and change."""
 
     def __init__(
-        self, model: CrowdModel, rule: ValueRule, horizon: int, state: tuple[np.ndarray, ...], memory: int
+        self, model: CrowdModel, rule: ValueRule, horizon: int, state: tuple[np.ndarray, ...], in_turn: bool
     ) -> None:
         self.model, self.bare = model, replace(model, movers=())
         self.rule: ValueRule = rule
         self.horizon = horizon
         self.state = state
         self.shape = model.number_of_fields, state[0].shape[1], model.places
-        self.memory = memory if 2 * memory * 8 * math.prod(self.shape) <= FIELD_HISTORY_BYTES else 0
         self.blocks = [(part, k) for part, s in enumerate(state) for k in range(s.shape[0])]
         self.workers = min(len(self.blocks), os.cpu_count() or 1)
+        size = math.prod(self.shape) * state[0].dtype.itemsize
+        self.in_turn = in_turn and (self.workers + 2) * size <= TURN_BYTES
         self.threads = ThreadPoolExecutor(self.workers)
         self.looked: tuple[float, Array, Array] | None = None
         """Residual, fields and image's fields of the state as it is, once known."""
@@ -72,27 +76,20 @@ class Blockwise:
     def leg(self, damping: float, aim: float, most: int) -> Leg:
         """Take steps until the residual of the undamped map is at most `aim`; `most`, and one that only looks."""
         trace: list[float] = []
-        history, rest = None, 0
-        field = self.fields()
+        field = self.fields() if self.in_turn else None
         while len(trace) < most:
-            residual, image = self.sweep(field, damping)
-            moved = float(jnp.abs(image - field).max())
-            trace.append(residual)
-            if max(residual, moved) <= aim and len(trace) < most:
-                residual, field, image = self._look()
+            if field is None:
+                far, _ = self.sweep(self.fields(), damping)
+            else:
+                far, field = self.turns(field, damping)
+            trace.append(far)
+            # The round has moved everyone since: what is left is smaller by what rounds leave.
+            leaves = max((b / a for a, b in pairwise(trace[-3:]) if a > 0), default=1.0)
+            if far * min(1.0, leaves) <= aim and len(trace) < most:
+                residual, _, _ = self._look()
                 trace.append(residual)
                 if residual <= aim:
                     return Leg(residual, np.array(trace))
-                history = None
-            # A field runs ahead of the occupancies that go with it: where that does harm, plain steps bring them
-            # together again.
-            if len(trace) > 1 and residual > trace[-2]:
-                history, rest = None, PLAIN_STEPS
-            if rest or not self.memory:
-                rest = max(0, rest - 1)
-                field = self.fields()
-            else:
-                field, history = _accelerated(field, image, damping, history, self.memory)
         residual, _, _ = self._look()
         return Leg(residual, np.array([*trace, residual]))
 
@@ -104,7 +101,9 @@ class Blockwise:
 
         def one(part: int, k: int, worst: float) -> float:
             movers, own = self.model.movers[part], self.state[part][k]
-            found = _gap(self.bare, movers, self.rule, self.horizon, (field, image), np.int32(k), own)
+            # Two programs: as one, they take almost twice the time.
+            then = _answer(self.bare, movers, self.rule, self.horizon, field, np.int32(k), own)
+            found = _gap(self.bare, movers, self.rule, self.horizon, (field, image), np.int32(k), (own, then))
             return max(worst, float(found))
 
         self.change = max(self._each(0.0, one))
@@ -163,6 +162,31 @@ class Blockwise:
         parts = self._each((0.0, None), one)
         return max(worst for worst, _ in parts), self._summed([total for _, total in parts])
 
+    def turns(self, field: Array, share: float) -> tuple[float, Array]:
+        """A round in turn from the fields of the state: how far the farthest was from its answer, and the new fields.
+
+        As many blocks at a time as there are workers, and none before all of the last are done: the answer does not
+        depend on which thread is quick.
+        """
+        self.looked = self.change = None
+        wide: bool = jax.config.read("jax_enable_x64")  # a thread's own setting
+        worst = 0.0
+
+        def one(block: tuple[int, int]) -> tuple[float, Array]:
+            part, k = block
+            own, movers = self.state[part][k], self.model.movers[part]
+            with jax.enable_x64(wide):
+                new, change, far = _turn(self.bare, movers, self.rule, self.horizon, field, np.int32(k), own, share)
+                far = float(far)  # waits: until then `own` may be read
+            own[...] = np.asarray(new)
+            return far, change
+
+        for begin in range(0, len(self.blocks), self.workers):
+            moved = list(self.threads.map(one, self.blocks[begin : begin + self.workers]))
+            worst = max(worst, *(far for far, _ in moved))
+            field = _carried(self.bare, field, [change for _, change in moved])
+        return worst, field
+
     def _nothing(self) -> Array:
         return jax.device_put(np.zeros(self.shape, self.state[0].dtype))
 
@@ -199,9 +223,46 @@ def _step(
     return own + share * way, added(movers, agents, levels, image, total), far
 
 
+@partial(jax.jit, static_argnames=("rule", "horizon"))
+def _turn(
+    model: CrowdModel,
+    movers: Movers,
+    rule: ValueRule,
+    horizon: int,
+    field: Float[Array, "F t N"],
+    k: Array,
+    own: Float[Array, "t g N"],
+    share: Array,
+) -> tuple[Array, Array, Array]:
+    """A block's occupancies, moved by a share of the way to its answer; what that adds to fields; and how far it is."""
+    agents, levels = _block(movers, k)
+    image = answer(model, movers, agents, rule, horizon, field, own)
+    way = image - own
+    far = jnp.where(jnp.isnan(way), jnp.inf, jnp.abs(way)).max()
+    return own + share * way, added(movers, agents, levels, share * way, jnp.zeros_like(field)), far
+
+
+@partial(jax.jit, donate_argnames=("field",))
+def _carried(model: CrowdModel, field: Float[Array, "F t N"], changes: list[Array]) -> Array:
+    return field + near(model, reduce(jnp.add, changes))
+
+
 @partial(jax.jit, donate_argnames=("total",))
 def _total(movers: Movers, k: Array, own: Float[Array, "t g N"], total: Float[Array, "F t N"]) -> Array:
     return added(movers, *_block(movers, k), own, total)
+
+
+@partial(jax.jit, static_argnames=("rule", "horizon"))
+def _answer(
+    model: CrowdModel,
+    movers: Movers,
+    rule: ValueRule,
+    horizon: int,
+    field: Float[Array, "F t N"],
+    k: Array,
+    own: Float[Array, "t g N"],
+) -> Array:
+    return answer(model, movers, _block(movers, k)[0], rule, horizon, field, own)
 
 
 @partial(jax.jit, static_argnames=("rule", "horizon"))
@@ -212,28 +273,11 @@ def _gap(
     horizon: int,
     fields: tuple[Array, Array],
     k: Array,
-    own: Float[Array, "t g N"],
+    owns: tuple[Float[Array, "t g N"], Float[Array, "t g N"]],
 ) -> Array:
-    agents, _ = _block(movers, k)
-    image = answer(model, movers, agents, rule, horizon, fields[0], own)
-    return payoff_change(model, movers, agents, rule, horizon, fields, (own, image))
+    return payoff_change(model, movers, _block(movers, k)[0], rule, horizon, fields, owns)
 
 
 @jax.jit
 def _summed(model: CrowdModel, totals: list[Array]) -> Array:
     return near(model, reduce(jnp.add, totals))
-
-
-def _accelerated(
-    field: Array, image: Array, damping: float, history: History | None, memory: int
-) -> tuple[Array, History]:
-    """Anderson's next field; in double precision, as differences of differences are taken."""
-    with jax.enable_x64(True):
-        wide, ahead = (jax.device_put(np.asarray(x, dtype=np.float64)) for x in (field, image))
-        taken = History.empty((wide,), memory) if history is None else history
-        (mixed,), taken = _mix(taken, (wide,), (ahead,), damping)
-        narrow = np.asarray(mixed).astype(field.dtype)
-    return jax.device_put(narrow), taken
-
-
-_mix = jax.jit(History.mix)

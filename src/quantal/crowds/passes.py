@@ -324,39 +324,31 @@ def payoff_change(
     owns: tuple[Float[Array, "t g N"], Float[Array, "t g N"]],
 ) -> Float[Array, ""]:
     """Max |Q - Q'| of a block between two expectations, over decisions and legal actions; NaN counts as infinite."""
-    rewards, room = movers.rewards[agents.reward], margin(movers.moves)
+    # Rewards are the same in both and drop out, so that values, one row a time, say all: no Q has to be kept.
+    ends, values = [], []
+    for field, own in zip(fields, owns, strict=True):
+        ends.append(last_value(model, movers, agents, field, own)[None])
+        values.append(backward(model, movers, agents, rule, horizon, field, own, lambda _, value: value))
+    ahead = jnp.concatenate([values[0][1:] - values[1][1:], ends[0] - ends[1]])
+    room = margin(movers.moves)
 
-    def body(aheads: Pair, now: tuple[Pair, Pair, Array]) -> tuple[Pair, Array]:
-        fields, owns, time = now
-        felt = [psi(model, movers, agents, field, own, time) for field, own in zip(fields, owns, strict=True)]
-        # Both side by side, so that no Q has to be kept.
-        one, two = (
-            decide(movers, agents, rule, rewards, worth, ahead) for worth, ahead in zip(felt, aheads, strict=True)
-        )
-        change = reduce(
-            jnp.maximum,
-            [
-                jnp.where(row == 0, jnp.abs(a - b), 0.0)
-                for a, b, row in zip(one[0].q, two[0].q, movers.barred, strict=True)
-            ],
-        )
+    def change(now: tuple[Array, Pair, Pair, Array]) -> Array:
+        ahead, fields, owns, time = now
+        one, two = (psi(model, movers, agents, field, own, time) for field, own in zip(fields, owns, strict=True))
+        futures = _ahead(movers.moves, _padded(ahead, room), movers.barred.shape[-1])
+        far = [jnp.where(row == 0, jnp.abs(one - two + v), 0.0) for v, row in zip(futures, movers.barred, strict=True)]
+        most = reduce(jnp.maximum, far)
         if movers.leaving:
-            change = jnp.where((time >= agents.decisions)[:, None], 0.0, change)
-        later = tuple(
-            lax.dynamic_update_slice(ahead, _left(model, movers, agents, time, value, worth), (0, room))
-            for ahead, (_, value), worth in zip(aheads, (one, two), felt, strict=True)
-        )
-        return later, jnp.where(jnp.isnan(change), jnp.inf, change).max()
+            most = jnp.where((time >= agents.decisions)[:, None], 0.0, most)
+        return jnp.where(jnp.isnan(most), jnp.inf, most).max()
 
-    last = tuple(
-        _padded(last_value(model, movers, agents, field, own), room) for field, own in zip(fields, owns, strict=True)
-    )
     now = (
+        ahead,
         tuple(jnp.moveaxis(field, 1, 0)[:horizon] for field in fields),
         tuple(own[:horizon] for own in owns),
         jnp.arange(horizon),
     )
-    return lax.scan(body, last, now, reverse=True)[1].max()
+    return lax.map(change, now).max()
 
 
 def _at(place: Int[Array, "g"], places: int) -> Array:

@@ -72,7 +72,8 @@ class CrowdSolution:
     status, converged
         How the solve ended; `converged` is true for `Status.CONVERGED` alone.
     trace
-        Occupancy residuals in the order in which they were met.
+        Occupancy residuals in the order in which they were met; where a large crowd went in turn, each agent's of what
+        the others were doing at its turn.
     steps
         Applications of T.
     notes

@@ -76,6 +76,8 @@ class Figure4(Reproduction):
     """Per value rule, the largest distance from a number printed in Figure 4."""
     residual: float
     """The larger of the two solutions'."""
+    solution: Solution | None = None
+    """Under the greedy rule, which the printed figure agrees with; kept to be looked at."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -243,7 +245,7 @@ def figure_3(
                 ours=f"{total - parted} of {total} stage games the same",
                 holds=parted == 0,
                 play="policy",
-                note="the others are listed in the next figure: equilibria that repel the damped iteration",
+                note="the others are those in the map of states: equilibria that repel the damped iteration",
             ),
         ),
         parted=apart > ALIKE,
@@ -360,6 +362,7 @@ def figure_4(*, progress: Progress | None = None) -> Figure4:
         converged=all(s.converged for s in solutions),
         distances=distances,
         residual=residual,
+        solution=solutions[0],
         layout="reconstructed",
         verdict="agrees in part",
         explanation=(

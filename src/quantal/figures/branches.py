@@ -12,14 +12,13 @@ from scipy.interpolate import Akima1DInterpolator
 
 from quantal.errors import ParameterError
 from quantal.figures.policies import legal_actions
-from quantal.figures.style import COLOURS, DASHES, INK, head, label_ends, panels, style
+from quantal.figures.style import COLOURS, DASHES, INK, Place, label_ends, sheet, style
 from quantal.path import Path
-from quantal.solution import PerAgent
 
 # ---------------------------------------------------------------------- branches
 
 
-def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure:
+def branch(path: Path, state: tuple[int, ...], ax: Place | None = None) -> Figure:
     """Policies at a state along the branch, one panel per agent; folds are ringed; in `ax`, or a new figure.
 
     A stationary branch is drawn through its folds, as the curve that it is; over a horizon there is one point per beta.
@@ -29,7 +28,8 @@ def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure
     if not agents:
         raise ParameterError(f"figure: at {game.state_name(state)} nobody has a choice. Choose another state")
     with style():
-        figure, each = panels(ax, len(agents), min(3.3 * len(agents) + 0.4, 10.0), 2.9, sharey=True)
+        drawn = sheet(ax, len(agents), min(3.3 * len(agents) + 0.4, 10.0), 2.9, sharey=True)
+        each = drawn.panels
         for axes, i in zip(each, agents, strict=True):
             draw_branch(axes, path, i, state)
             axes.set_title(game.agents[i])
@@ -40,8 +40,8 @@ def branch(path: Path, state: tuple[int, ...], ax: Axes | None = None) -> Figure
         each[0].set_ylabel("probability")
         where = f", at {game.state_name(state)}" if game.number_of_states > 1 else ""
         when = ", first decision" if path[0].horizon is not None else ""
-        head(figure, ax, f"{game.name or 'branch'}{where}{when}")
-    return figure
+        drawn.head(f"{game.name or 'branch'}{where}{when}")
+    return drawn.figure
 
 
 def _probability_axis(axes: Axes, top: float) -> None:
@@ -105,14 +105,13 @@ def _name_curves(axes: Axes, path: Path, agent: int, state: tuple[int, ...]) -> 
 def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Betas and policies (points, A_i) to draw through: finely interpolated where the branch was followed."""
     top = max(path.betas)
-    if not path.curve:
+    if not path.trail:
         order = np.argsort(path.betas, kind="stable")
         time = () if path[0].horizon is None else (0,)
         play = np.stack([path[k].policy[agent][(*time, *state)] for k in order])
         return np.array(path.betas)[order], play
-    points = points_of(path)
-    betas = np.array([beta for beta, _ in points])
-    play = np.stack([policy[agent][state] for _, policy in points])
+    betas = np.array([step.beta for step in path.trail])
+    play = np.stack([step.policy[agent][state] for step in path.trail])
     keep = np.concatenate([[True], np.abs(np.diff(betas)) > 1e-12 * top])
     betas, play = betas[keep], play[keep]
     if betas.size < 3:
@@ -123,26 +122,3 @@ def _curve(path: Path, agent: int, state: tuple[int, ...]) -> tuple[np.ndarray, 
     # Local cubics: the curve is smooth and, unlike a spline, does not swing around folds.
     through = Akima1DInterpolator(length, np.column_stack([betas, play]), method="makima")(fine)
     return through[:, 0], through[:, 1:]
-
-
-def points_of(path: Path) -> list[tuple[float, PerAgent]]:
-    """Everything known of a followed branch, in order: accepted points, folds, and what was solved at the betas."""
-    runs: list[list[tuple[float, PerAgent]]] = [[path.curve[0]]]
-    for point in path.curve[1:]:
-        rising = len(runs) % 2 == 1
-        if (point[0] > runs[-1][-1][0]) != rising and len(runs[-1]) > 1:
-            runs.append([])
-        runs[-1].append(point)
-    if len(runs) != len(path.folds) + 1:  # a fold that no two points stand apart enough to show
-        return list(path.curve)
-    ends = [path.curve[0][0], *(fold.beta for fold in path.folds), path.curve[-1][0]]
-    for beta, passes in zip(path.betas, path.passes, strict=True):
-        crossed = [k for k in range(len(runs)) if min(ends[k : k + 2]) < beta < max(ends[k : k + 2])]
-        if len(crossed) == len(passes):
-            for k, solution in zip(crossed, passes, strict=True):
-                runs[k].append((beta, solution.policy))
-    points: list[tuple[float, PerAgent]] = []
-    for k, run in enumerate(runs):
-        points += sorted(run, key=lambda point: point[0], reverse=k % 2 == 1)
-        points += [(fold.beta, fold.policy) for fold in path.folds[k : k + 1]]
-    return points

@@ -25,7 +25,7 @@ from matplotlib.patches import Circle, Rectangle
 from quantal.errors import ParameterError
 from quantal.experiments.driving import CARS, DrivingStudy
 from quantal.figures.films import check_film, save_film
-from quantal.figures.style import COLOURS, DASHES, INK, label_ends, new_figure, style
+from quantal.figures.style import COLOURS, DASHES, INK, Place, Sheet, label_ends, sheet, style
 from quantal.scenes.journeys import Journey, Journeys, fullest
 from quantal.scenes.scene import Scene
 
@@ -68,7 +68,7 @@ class _Group:
     radius: float
 
 
-def occupancy(record: Journeys, times: Sequence[int] | None = None) -> Figure:
+def occupancy(record: Journeys, times: Sequence[int] | None = None, ax: Place | None = None) -> Figure:
     """Draw where everyone is at several times, one panel each.
 
     Parameters
@@ -77,6 +77,8 @@ def occupancy(record: Journeys, times: Sequence[int] | None = None) -> Figure:
         What to draw.
     times
         Which times, 0..T. Unless given: every step, or every few, until everyone has arrived.
+    ax
+        Where to draw; a new figure unless given.
 
     Raises
     ------
@@ -92,18 +94,15 @@ def occupancy(record: Journeys, times: Sequence[int] | None = None) -> Figure:
     with style():
         columns = _columns(len(shown), width, height)
         rows = math.ceil(len(shown) / columns)
-        figure = new_figure(WIDE, _tall(len(shown), columns, width, height))
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes in panels[len(shown) :]:
-            axes.set_axis_off()
-        for axes, time in zip(panels, shown, strict=False):
+        drawn = sheet(ax, columns, WIDE, _tall(len(shown), columns, width, height), rows=rows, count=len(shown))
+        for axes, time in zip(drawn.panels, shown, strict=True):
             draw_ground(axes, record.scene)
             _draw_goals(axes, record.scene, groups)
             axes.add_collection(_discs(record.scene, groups, time))
             _write_marks(axes, record.scene, groups, time, size=min(7.5, 130 / columns / width))
             axes.set_title(f"$\\tau$ = {time}", fontsize=8, pad=2)
-        _legend(figure, groups)
-    return figure
+        _legend(drawn, groups)
+    return drawn.figure
 
 
 def animate(
@@ -143,11 +142,11 @@ def animate(
     last = _last_time(groups)
     with style():
         across = min(6.0, 0.62 * width)
-        figure = new_figure(across, across * height / width + 0.62)
-        axes = figure.subplots()
+        whole = sheet(None, 1, across, across * height / width + 0.62)
+        (axes,) = whole.panels
         draw_ground(axes, record.scene)
         _draw_goals(axes, record.scene, groups)
-        _legend(figure, groups)
+        _legend(whole, groups)
         drawn: list[object] = []
 
         def frame(time: int) -> list[object]:
@@ -162,20 +161,21 @@ def animate(
             return drawn
 
         frame(last)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the map stands still
+        whole.figure.draw_without_rendering()
+        whole.figure.set_layout_engine("none")  # the map stands still
         frames = [*range(last + 1), *[last] * 3]  # the end stays for a moment
-        film = FuncAnimation(figure, frame, frames=frames, blit=False)  # type: ignore[arg-type]
+        film = FuncAnimation(whole.figure, frame, frames=frames, blit=False)  # type: ignore[arg-type]
         save_film(film, target, per_second, progress and (lambda done, _: progress((done + 1) / len(frames))))
 
 
 # ---------------------------------------------------------------------- the study
 
 
-def driving_study(record: DrivingStudy, beta: float = 3.0) -> Figure:
+def driving_study(record: DrivingStudy, beta: float = 3.0, ax: Place | None = None) -> Figure:
     """Draw how waiting and meetings in the driving scene change with beta and mu, and the order of cars at one beta.
 
-    Settings at which everything is as in the paper are framed; those that did not converge are struck out.
+    Settings at which everything is as in the paper are framed; those that did not converge are struck out. In `ax`, or
+    a new figure.
 
     Raises
     ------
@@ -185,8 +185,8 @@ def driving_study(record: DrivingStudy, beta: float = 3.0) -> Figure:
     if beta not in record.betas:
         raise ParameterError(f"beta={beta}: expected one of the study's, {', '.join(f'{b:g}' for b in record.betas)}")
     with style():
-        figure = new_figure(7.2, 3.2)
-        first, second, third = figure.subplots(1, 3, width_ratios=(1.0, 1.0, 0.95))
+        drawn = sheet(ax, 3, 7.2, 3.2, ratios=(1.0, 1.0, 0.95))
+        first, second, third = drawn.panels
         waits = np.array([[play.waits[1] for play in row] for row in record.plays], dtype=float)
         met = np.array([[play.with_pedestrian for play in row] for row in record.plays])
         _shade(first, record, waits, [[f"{x:g}" for x in row] for row in waits], waits.max())
@@ -202,8 +202,8 @@ def driving_study(record: DrivingStudy, beta: float = 3.0) -> Figure:
             Line2D([], [], color=COLOURS[1], linewidth=1.6, label="everything as in the paper"),
             Line2D([], [], color=INK, linewidth=0.7, marker="$/$", linestyle="none", label="not converged"),
         ]
-        figure.legend(handles=keys, loc="outside lower left", ncols=2)
-    return figure
+        drawn.key(keys, columns=2, below=True)
+    return drawn.figure
 
 
 def _shade(axes: Axes, record: DrivingStudy, shades: np.ndarray, texts: Sequence[Sequence[str]], most: float) -> None:
@@ -425,7 +425,7 @@ def _write_marks(axes: Axes, scene: Scene, groups: Sequence[_Group], time: int, 
     return written
 
 
-def _legend(figure: Figure, groups: Sequence[_Group]) -> None:
+def _legend(drawn: Sheet, groups: Sequence[_Group]) -> None:
     handles = [
         Line2D([], [], marker=f"${group.mark}$", color=group.colour, linestyle="none", markersize=6, label=group.name)
         for group in groups
@@ -433,4 +433,4 @@ def _legend(figure: Figure, groups: Sequence[_Group]) -> None:
     if (full := groups[0].full) != 1:
         label = f"full disc: {full:g} people or more"
         handles.append(Line2D([], [], marker="o", color=INK, linestyle="none", markersize=6, label=label))
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(6, len(handles)), handletextpad=0.2)
+    drawn.key(handles, columns=min(6, len(handles)), handletextpad=0.2)

@@ -7,37 +7,39 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from quantal.figures.style import BLUE, COLOURS, label_ends, new_figure, style
-
-NORMAL = 1.959964
-"""Half the width of a 95% interval, in standard errors."""
-
+from quantal.figures.style import BLUE, COLOURS, Place, label_ends, sheet, style
 
 MARKS = ("o", "s", "^", "D", "v", "P")
 
 
-def estimates(rows: Sequence[tuple[str, float, float]], what: str) -> Figure:
-    """Draw estimates (name, estimate, standard error) as dots with their 95% intervals."""
+def estimates(rows: Sequence[tuple[str, float, float, float, float]], what: str, ax: Place | None = None) -> Figure:
+    """Draw estimates (name, estimate, standard error, and the ends of a 95% interval) as dots with intervals.
+
+    In `ax`, or a new figure.
+    """
     with style():
-        figure = new_figure(6.0, 1.1 + 0.32 * len(rows))
-        axes = figure.subplots()
-        for height, (_, estimate, error) in enumerate(reversed(rows)):
+        drawn = sheet(ax, 1, 6.0, 1.1 + 0.32 * len(rows))
+        (axes,) = drawn.panels
+        for height, (_, estimate, error, low, high) in enumerate(reversed(rows)):
             if math.isfinite(error):
-                axes.plot([estimate - NORMAL * error, estimate + NORMAL * error], [height, height], color=BLUE, lw=2)
+                axes.plot([low, high], [height, height], color=BLUE, lw=2)
             axes.plot(estimate, height, "o", color=BLUE)
         axes.axvline(0.0, color="0.8", lw=0.8, zorder=0)
-        axes.set_yticks(range(len(rows)), [name for name, _, _ in reversed(rows)])
+        axes.set_yticks(range(len(rows)), [row[0] for row in reversed(rows)])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.set_xlabel(f"estimated {what}, with 95% interval")
-    return figure
+    return drawn.figure
 
 
-def beliefs(odds: Sequence[dict[str, dict[str, float]]]) -> Figure:
-    """Draw the probability of every agent's candidates over the decisions that were seen, a panel for each agent."""
+def beliefs(odds: Sequence[dict[str, dict[str, float]]], ax: Place | None = None) -> Figure:
+    """Draw the probability of every agent's candidates over the decisions that were seen, a panel for each agent.
+
+    In `ax`, or a new figure.
+    """
     agents = list(odds[0])
     with style():
-        figure = new_figure(6.0, 0.6 + 2.0 * len(agents))
-        panels = figure.subplots(len(agents), 1, squeeze=False, sharex=True)[:, 0]
+        drawn = sheet(ax, 1, 6.0, 0.6 + 2.0 * len(agents), rows=len(agents), sharex=True)
+        panels = drawn.panels
         times = range(len(odds))
         for axes, agent in zip(panels, agents, strict=True):
             ends: list[tuple[float, str, str]] = []
@@ -50,10 +52,10 @@ def beliefs(odds: Sequence[dict[str, dict[str, float]]]) -> Figure:
             axes.set_ylabel(f"goal of {agent}")
             label_ends(axes, ends, float(len(odds) - 1))
         panels[-1].set_xlabel("decisions seen")
-    return figure
+    return drawn.figure
 
 
-def fit(points: Sequence[tuple[str, float, float, float]], what: str = "choices") -> Figure:
+def fit(points: Sequence[tuple[str, float, float, float]], what: str = "choices", ax: Place | None = None) -> Figure:
     """Draw observed against predicted frequencies.
 
     Parameters
@@ -63,12 +65,14 @@ def fit(points: Sequence[tuple[str, float, float, float]], what: str = "choices"
         grow with the number of choices.
     what
         What the frequencies are of.
+    ax
+        Where to draw; a new figure unless given.
     """
     groups = list(dict.fromkeys(group for group, _, _, _ in points))
     most = max(n for _, _, _, n in points)
     with style():
-        figure = new_figure(4.6, 4.6)
-        axes = figure.subplots()
+        drawn = sheet(ax, 1, 4.6, 4.6)
+        (axes,) = drawn.panels
         axes.plot([0, 1], [0, 1], color="0.8", lw=0.8, zorder=0)
         for k, group in enumerate(groups):
             mine = [(predicted, observed, n) for name, observed, predicted, n in points if name == group]
@@ -83,4 +87,4 @@ def fit(points: Sequence[tuple[str, float, float, float]], what: str = "choices"
         axes.set_ylabel(f"observed share of {what}")
         if len(groups) > 1:
             axes.legend(frameon=False, loc="upper left")
-    return figure
+    return drawn.figure

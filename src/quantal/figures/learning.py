@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from quantal.baselines.comparison import Contest
 from quantal.experiments.learning import LearnersTable
-from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, panels, style
+from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, Place, sheet, style
 
 # ---------------------------------------------------------------------- learners
 
 
-def learners(record: LearnersTable, ax: Axes | None = None) -> Figure:
+def learners(record: LearnersTable, ax: Place | None = None) -> Figure:
     """Outcomes of every seed in game II, and NSCP's hunts, beside the paper's; in `ax`, or a new figure."""
     with style():
-        figure, (left, right) = panels(ax, 2, 7.2, 2.9)
+        drawn = sheet(ax, 2, 7.2, 2.9)
+        left, right = drawn.panels
         names = [method for method, game in record.outcomes if game == "II"]
         for height, method in enumerate(names):
             played = record.outcomes[method, "II"]
@@ -42,15 +42,16 @@ def learners(record: LearnersTable, ax: Axes | None = None) -> Figure:
         right.set_ylim(bottom=0)
         right.set_ylabel("hunts per game")
         right.set_title("NSCP-style (reconstructed), a circle per seed")
-    return figure
+    return drawn.figure
 
 
-def contest(record: Contest, ax: Axes | None = None) -> Figure:
+def contest(record: Contest, ax: Place | None = None) -> Figure:
     """Learning curves of every method, and its scores with 95% intervals; in `ax`, or a new figure."""
     with style():
         agents = record.game.agents
         height = 1.4 + 0.32 * len(record.contestants) + 0.6
-        figure, (left, right) = panels(ax, 2, 7.2, max(2.9, height))
+        drawn = sheet(ax, 2, 7.2, max(2.9, height))
+        left, right = drawn.panels
         for k, row in enumerate(record.contestants):
             colour, dash = COLOURS[k % len(COLOURS)], DASHES[k // len(COLOURS) % len(DASHES)]
             curves = np.stack([run.curve.sum(axis=1) for run in row.runs if len(run.curve) == len(row.runs[0].curve)])
@@ -75,4 +76,4 @@ def contest(record: Contest, ax: Axes | None = None) -> Figure:
         right.tick_params(axis="y", length=0)
         right.set_xlabel(f"expected score over {record.steps} decisions: {', '.join(agents)} downwards")
         right.set_title("What is had")
-    return figure
+    return drawn.figure

@@ -21,18 +21,21 @@ from quantal.experiments.records import Comparison, Reproduction
 from quantal.figures.crowds import occupancy
 from quantal.figures.learning import learners
 from quantal.figures.policies import policy_map
-from quantal.figures.style import BLUE, COLOURS, DASHES, FAINT, INK, ORANGE, VERMILION, new_figure, style
+from quantal.figures.style import BLUE, COLOURS, DASHES, FAINT, INK, ORANGE, VERMILION, Place, sheet, style
 from quantal.figures.theorems import causal_entropy, online_inference, rabbit_hole, theorems
 
 # ---------------------------------------------------------------------- the paper's figures
 
 
-def figure_3(record: Figure3) -> Figure:
-    """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved."""
+def figure_3(record: Figure3, ax: Place | None = None) -> Figure:
+    """Error of the damped iteration against sweeps, one panel per stage in the order in which they are solved.
+
+    In `ax`, or a new figure.
+    """
     with style():
-        figure = new_figure(7.2, 2.9)
         times = sorted({t.time for t in record.traces}, reverse=True)
-        panels = figure.subplots(1, len(times), sharey=True, squeeze=False)[0]
+        drawn = sheet(ax, len(times), 7.2, 2.9, sharey=True)
+        panels = drawn.panels
         alphas = sorted({t.damping for t in record.traces})
         for axes, time in zip(panels, times, strict=True):
             for k, alpha in enumerate(alphas):
@@ -49,21 +52,21 @@ def figure_3(record: Figure3) -> Figure:
             axes.minorticks_off()
         panels[0].set_ylabel("largest error |Q − T(Q)|")
         panels[0].legend(loc="lower left", handlelength=2.6)
-    return figure
+    return drawn.figure
 
 
-def figure_4(record: Figure4) -> Figure:
-    """First-move policies beside the printed ones, one panel per agent and start."""
+def figure_4(record: Figure4, ax: Place | None = None) -> Figure:
+    """First-move policies beside the printed ones, one panel per agent and start; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 3.9)
         rows = [row for row in record.comparisons if not row.misprint]
         names = list(dict.fromkeys(row.what for row in rows))
-        widths = [next(len(row.labels) for row in rows if row.what == name) for name in names]
-        panels = figure.subplots(1, len(names), sharey=True, width_ratios=widths)
+        widths = [next(float(len(row.labels)) for row in rows if row.what == name) for name in names]
+        drawn = sheet(ax, len(names), 7.2, 3.9, sharey=True, ratios=widths)
+        panels = drawn.panels
         for axes, name in zip(panels, names, strict=True):
             mine = {row.value: row for row in rows if row.what == name}
             labels = mine["greedy"].labels
-            series = (
+            series: tuple[tuple[str, list[float], dict[str, Any]], ...] = (
                 (
                     "paper",
                     [x or 0.0 for x in mine["greedy"].paper],
@@ -84,22 +87,24 @@ def figure_4(record: Figure4) -> Figure:
             axes.set_title(f"{agent} at $I_{start[1]}$ = {nodes}", fontsize=8.5)
         panels[0].set_ylim(0, 0.53)
         panels[0].set_ylabel("probability of the first move")
-        handles, texts = panels[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside upper center", ncols=3)
-    return figure
+        handles, _ = panels[0].get_legend_handles_labels()
+        drawn.key(handles, columns=3)
+    return drawn.figure
 
 
-def one_step(record: OneStep) -> Figure:
-    """Everyone's only move on the map."""
+def one_step(record: OneStep, ax: Place | None = None) -> Figure:
+    """Everyone's only move on the map; in `ax`, or a new figure."""
     game = record.solution.game
-    return policy_map(record.solution, tuple(int(k) for k in np.argwhere(np.asarray(game.start) > 0)[0]))
+    return policy_map(record.solution, tuple(int(k) for k in np.argwhere(np.asarray(game.start) > 0)[0]), ax=ax)
 
 
-def pursuit_scores(record: PursuitScores) -> Figure:
-    """How averages over ten games scatter, and where the paper's lies."""
+def pursuit_scores(record: PursuitScores, ax: Place | None = None) -> Figure:
+    """How averages over ten games scatter, and where the paper's lies; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.7)
-        panels = figure.subplots(1, len(record.samples), sharey=True, sharex=True)
+        drawn = sheet(ax, len(record.samples), 7.2, 2.7, sharey=True)
+        panels = drawn.panels
+        most = max(float(sample.averages.max()) for sample in record.samples)
+        least = min(float(sample.averages.min()) for sample in record.samples)
         width = 1 / record.games
         top = 0.0
         for axes, sample in zip(panels, record.samples, strict=True):
@@ -111,6 +116,7 @@ def pursuit_scores(record: PursuitScores) -> Figure:
             top = max(top, share.max())
             axes.axvline(PAPER_HUNTS, color=INK, linewidth=1)
             axes.axvline(sample.expected, color=VERMILION, linewidth=1.2, linestyle=DASHES[1])
+            axes.set_xlim(least - width, most + width)
             axes.set_xlabel(f"hunts per game, average over {record.games} games")
             axes.set_title(f"prey moves {sample.prey}ly", pad=14)
             axes.annotate(
@@ -140,14 +146,17 @@ def pursuit_scores(record: PursuitScores) -> Figure:
             )
         panels[0].set_ylim(0, 1.05 * top)
         panels[0].set_ylabel("share of samples")
-    return figure
+    return drawn.figure
 
 
-def grid_table(record: GridTable) -> Figure:
-    """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's."""
+def grid_table(record: GridTable, ax: Place | None = None) -> Figure:
+    """Scores in grid game I by its rules, and in game II by its horizon, beside the paper's.
+
+    In `ax`, or a new figure.
+    """
     with style():
-        figure = new_figure(7.2, 2.9)
-        left, right = figure.subplots(1, 2)
+        drawn = sheet(ax, 2, 7.2, 2.9)
+        left, right = drawn.panels
         rows = [row for row in record.comparisons if row.what.startswith("game I,")]
         low, high = 29.3, 29.75
         left.axvline(29.6, color=INK, linewidth=1)
@@ -180,7 +189,7 @@ def grid_table(record: GridTable) -> Figure:
         right.text(end, record.most_probable[-1] - 0.12, "most probable play", color=BLUE, ha="right", va="top")
         right.text(end, record.sampled[-1] - 0.18, "sampled play", color=VERMILION, ha="right", va="top")
         right.text(horizons[0] - 0.2, 1.43, "paper 1.37 ± standard error", va="bottom")
-    return figure
+    return drawn.figure
 
 
 def _game_one_label(row: Comparison) -> str:
@@ -206,12 +215,12 @@ def _score_dots(axes: Axes, height: int, row: Comparison, low: float, high: floa
             )
 
 
-def published(record: PublishedGames) -> Figure:
-    """Observed against predicted frequencies, each point with the number of its game."""
+def published(record: PublishedGames, ax: Place | None = None) -> Figure:
+    """Observed against predicted frequencies, each point with the number of its game; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(4.2, 4.2)
-        draw_published(figure.subplots(), record)
-    return figure
+        drawn = sheet(ax, 1, 4.2, 4.2)
+        draw_published(drawn.panels[0], record)
+    return drawn.figure
 
 
 def draw_published(axes: Axes, record: PublishedGames) -> None:
@@ -257,14 +266,17 @@ def _beside(
     return places
 
 
-def parted(record: Figure3) -> Figure:
-    """Joint states at which the dampings end apart, one square map (h1 across, h2 down) per node of the prey."""
+def parted(record: Figure3, ax: Place | None = None) -> Figure:
+    """Joint states at which the dampings end apart, one square map (h1 across, h2 down) per node of the prey.
+
+    In `ax`, or a new figure.
+    """
     with style():
         apart = np.where(record.parted, record.apart, 0.0)
         times = [t for t in range(apart.shape[0]) if record.parted[t].any()] or [0]
         nodes = apart.shape[3]
-        figure = new_figure(7.2, 0.85 * len(times) + 0.6)
-        panels = figure.subplots(len(times), nodes, squeeze=False)
+        drawn = sheet(ax, nodes, 7.2, 0.85 * len(times) + 0.6, rows=len(times))
+        panels = np.array(drawn.panels, dtype=object).reshape(len(times), nodes)
         for row, time in zip(panels, times, strict=True):
             for prey, axes in enumerate(row):
                 axes.set_aspect("equal")
@@ -287,13 +299,13 @@ def parted(record: Figure3) -> Figure:
             Rectangle((0, 0), 1, 1, color=BLUE, label="a probability differs by 0.1 or more"),
             Rectangle((0, 0), 1, 1, color="#9CC3DD", label="by less (but 0.0005 or more)"),
         ]
-        figure.legend(handles=keys, loc="outside upper center", ncols=2)
-    return figure
+        drawn.key(keys, columns=2)
+    return drawn.figure
 
 
-def driving(record: DrivingScene) -> Figure:
-    """Where everyone is, step by step."""
-    return occupancy(record.journeys)
+def driving(record: DrivingScene, ax: Place | None = None) -> Figure:
+    """Where everyone is, step by step; in `ax`, or a new figure."""
+    return occupancy(record.journeys, ax=ax)
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +317,7 @@ class Picture:
     caption: str
 
 
-_DRAWN: dict[str, tuple[tuple[str, Callable[[Any], Figure], str], ...]] = {
+_DRAWN: dict[str, tuple[tuple[str, Callable[[Any, Place | None], Figure], str], ...]] = {
     "theorems": (
         (
             "theorems",
@@ -405,9 +417,10 @@ _DRAWN: dict[str, tuple[tuple[str, Callable[[Any], Figure], str], ...]] = {
 
 def pictures(record: Reproduction) -> tuple[Picture, ...]:
     """Draw all pictures that belong to a reproduction, with their captions."""
-    return tuple(Picture(name, draw(record), caption) for name, draw, caption in _DRAWN[record.name])
+    return tuple(Picture(name, draw(record, None), caption) for name, draw, caption in _DRAWN[record.name])
 
 
-def reproduction(record: Reproduction) -> Figure:
-    """Draw the picture that belongs to a reproduction."""
-    return pictures(record)[0].figure
+def reproduction(record: Reproduction, ax: Place | None = None) -> Figure:
+    """Draw the picture that belongs to a reproduction (the first, where there are two); in `ax`, or a new figure."""
+    _, draw, _ = _DRAWN[record.name][0]
+    return draw(record, ax)

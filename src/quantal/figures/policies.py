@@ -12,14 +12,14 @@ from matplotlib.patches import Circle, FancyArrowPatch
 
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError
-from quantal.figures.style import COLOURS, MARGIN, canvas, head, panels, style
+from quantal.figures.style import COLOURS, MARGIN, Place, sheet, style
 from quantal.game import MarkovGame
 from quantal.solution import Solution
 
 # ---------------------------------------------------------------------- policies
 
 
-def policy(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
+def policy(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Place | None = None) -> Figure:
     """Everyone's policy at a state: on the map where the game has one, as bars elsewhere; in `ax`, or a new figure."""
     game = solution.game
     if len(game.coordinates) == game.number_of_agents == len(game.state_shape):
@@ -27,13 +27,13 @@ def policy(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes |
     return policy_bars(solution, state, time, ax)
 
 
-def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
+def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Place | None = None) -> Figure:
     """Everyone's policy at a state as bars, one panel per agent; in `ax`, or a new figure."""
     game = solution.game
     with style():
         width = min(2.4 * game.number_of_agents + 0.5, 10.0)
-        figure, each = panels(ax, game.number_of_agents, width, 2.6, sharey=True)
-        for i, axes in enumerate(each):
+        drawn = sheet(ax, game.number_of_agents, width, 2.6, sharey=True)
+        for i, axes in enumerate(drawn.panels):
             play = _play(solution, i, state, time)
             legal = legal_actions(game, i, state)
             names = [game.actions[i][a] for a in legal]
@@ -42,14 +42,14 @@ def policy_bars(solution: Solution, state: tuple[int, ...], time: int = 0, ax: A
             axes.set_xticks(range(len(legal)), names, rotation=90 if len(legal) > 6 else 0)
             axes.tick_params(axis="x", length=0)
             axes.set_title(game.agents[i])
-        each[0].set_ylim(0, 1.05)
-        each[0].set_ylabel("probability")
+        drawn.panels[0].set_ylim(0, 1.05)
+        drawn.panels[0].set_ylabel("probability")
         if game.number_of_states > 1:
-            head(figure, ax, _where(solution, state, time))
-    return figure
+            drawn.head(_where(solution, state, time))
+    return drawn.figure
 
 
-def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Axes | None = None) -> Figure:
+def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Place | None = None) -> Figure:
     """Everyone's policy at a state on the map: arrows as wide as moves are probable, rings for staying.
 
     In `ax`, or a new figure.
@@ -66,10 +66,10 @@ def policy_map(solution: Solution, state: tuple[int, ...], time: int = 0, ax: Ax
         places = np.concatenate(game.coordinates)
         width, height = np.ptp(places, axis=0) + 2 * MARGIN
         scale = min(1.25, 7.0 / width, 7.0 / height)
-        figure, axes = canvas(ax, max(2.6, scale * width), scale * height + 0.4)
-        draw_map(axes, solution, state, time)
-        head(figure, ax, _where(solution, state, time))
-    return figure
+        drawn = sheet(ax, 1, max(2.6, scale * width), scale * height + 0.4)
+        draw_map(drawn.panels[0], solution, state, time)
+        drawn.head(_where(solution, state, time))
+    return drawn.figure
 
 
 def draw_map(axes: Axes, solution: Solution, state: tuple[int, ...], time: int = 0) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.transforms import ScaledTranslation
 
 from quantal.errors import FileError, ParameterError
 from quantal.files import replacing
@@ -53,6 +55,8 @@ STYLE: dict[Any, Any] = {
     "mathtext.default": "regular",
 }
 FORMATS = (".png", ".svg", ".pdf")
+Place: TypeAlias = Axes | Figure | SubFigure | Sequence[Axes] | np.ndarray
+"""Where a picture may be drawn: within axes, on axes of one's own for each panel, or in a figure or a part of one."""
 MARGIN = 0.33
 """Around a map, in cells."""
 
@@ -69,40 +73,114 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def canvas(ax: Axes | None, width: float, height: float) -> tuple[Figure, Axes]:
-    """Give axes to draw in, and their figure: the caller's, or those of a new one of this size, in inches."""
-    if ax is None:
-        figure = new_figure(width, height)
-        return figure, figure.subplots()
-    return _figure_of(ax), ax
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Where a picture is drawn: its figure, and its panels in order, row by row."""
+
+    figure: Figure
+    panels: list[Axes]
+    place: Place
+
+    def head(self, text: str) -> None:
+        """Write a heading over the whole picture; who gives axes for each panel writes their own."""
+        if isinstance(self.place, Figure | SubFigure):
+            self.place.suptitle(text, fontsize=9)
+        elif isinstance(self.place, Axes):
+            # Higher where panels have titles of their own.
+            self.place.set_title(text, fontsize=9, loc="center", pad=16 if self.place.child_axes else None)
+
+    def key(self, handles: Sequence[Any], *, columns: int, below: bool = False, **how: Any) -> None:
+        """Explain marks and colours, above the picture or below it."""
+        how = {"handles": handles, "ncols": columns, **how}
+        if isinstance(self.place, Figure | SubFigure):
+            self.place.legend(loc="outside lower left" if below else "outside upper center", **how)
+            return
+        axes = self.place if isinstance(self.place, Axes) else self.panels[0]
+        points = -30 if below else 16 if axes.child_axes or axes.get_title(loc="left") else 2
+        aside = axes.transAxes + ScaledTranslation(0, points / 72, self.figure.dpi_scale_trans)
+        corner = ("upper" if below else "lower") + (" center" if axes.child_axes else " left")
+        at = (0.5 if axes.child_axes else 0.0, 0.0 if below else 1.0)
+        axes.legend(loc=corner, bbox_to_anchor=at, bbox_transform=aside, borderaxespad=0.0, **how)
 
 
-def panels(
-    ax: Axes | None, count: int, width: float, height: float, *, sharey: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """Give axes side by side, and their figure: within the caller's axes, or in a new figure of this size."""
+def sheet(
+    ax: Place | None,
+    columns: int,
+    width: float,
+    height: float,
+    *,
+    rows: int = 1,
+    count: int | None = None,
+    ratios: Sequence[float] | None = None,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> Sheet:
+    """Lay out panels.
+
+    Parameters
+    ----------
+    ax
+        Where: within axes, on a sequence of axes (one for each panel), in a figure or subfigure; a new figure of
+        `width` by `height` inches unless given.
+    columns, rows, ratios
+        Of the grid of panels; ratios are widths of its columns.
+    count
+        How many panels are wanted, where they do not fill the grid.
+    sharex, sharey
+        Whether panels have an axis in common.
+
+    Raises
+    ------
+    ParameterError
+        If there are not as many axes as panels, or these are no axes.
+    """
+    count = rows * columns if count is None else count
+    grid: dict[str, Any] = {"sharex": sharex, "sharey": sharey, "squeeze": False}
     if ax is None:
-        figure = new_figure(width, height)
-        return figure, list(figure.subplots(1, count, sharey=sharey, squeeze=False)[0])
+        ax = new_figure(width, height)
+    if isinstance(ax, Figure | SubFigure):
+        made = list(ax.subplots(rows, columns, width_ratios=ratios, **grid).ravel())
+        for spare in made[count:]:
+            spare.remove()
+        return Sheet(_figure_of(ax), made[:count], ax)
+    if isinstance(ax, Axes):
+        figure = _figure_of(ax)
+        return Sheet(figure, [ax] if count == 1 else _inside(ax, rows, columns, count, ratios, sharex, sharey), ax)
+    given = list(np.ravel(np.asarray(ax, dtype=object)))
+    if not all(isinstance(each, Axes) for each in given):
+        raise ParameterError(f"ax={ax!r}: expected axes, a figure or a subfigure, or a sequence of axes")
+    if len(given) != count:
+        raise ParameterError(f"ax: expected {count} axes, one for each panel: got {len(given)}")
+    return Sheet(_figure_of(given[0]), given, given)
+
+
+def _inside(
+    ax: Axes, rows: int, columns: int, count: int, ratios: Sequence[float] | None, sharex: bool, sharey: bool
+) -> list[Axes]:
+    """Panels within axes, which then show nothing themselves."""
     ax.set_axis_off()
-    gap = 0.06 if sharey else 0.2
-    wide = (1 - gap * (count - 1)) / count
-    inside = [ax.inset_axes((k * (wide + gap), 0.0, wide, 1.0)) for k in range(count)]
-    for other in inside[1:] if sharey else ():
-        other.sharey(inside[0])
-        other.tick_params(labelleft=False)
-    return _figure_of(ax), inside
+    across = 0.06 if sharey else 0.2
+    down = 0.12 if sharex else 0.25
+    shares = np.full(columns, 1.0) if ratios is None else np.asarray(ratios, dtype=float)
+    wide = shares / shares.sum() * (1 - across * (columns - 1))
+    left = np.concatenate([[0.0], np.cumsum(wide + across)])
+    tall = (1 - down * (rows - 1)) / rows
+    made: list[Axes] = []
+    for k in range(count):
+        row, column = divmod(k, columns)
+        panel = ax.inset_axes((left[column], 1 - tall - row * (tall + down), wide[column], tall))
+        if sharex and k >= columns:
+            panel.sharex(made[k - columns])
+        if sharex and k + columns < count:
+            panel.tick_params(labelbottom=False)
+        if sharey and k > 0:
+            panel.sharey(made[0])
+            panel.tick_params(labelleft=column == 0)
+        made.append(panel)
+    return made
 
 
-def head(figure: Figure, ax: Axes | None, text: str) -> None:
-    """Write a heading over a figure of ours, or over the caller's axes (higher, where panels have titles)."""
-    if ax is None:
-        figure.suptitle(text, fontsize=9)
-    else:
-        ax.set_title(text, fontsize=9, loc="center", pad=16 if ax.child_axes else None)
-
-
-def _figure_of(ax: Axes) -> Figure:
+def _figure_of(ax: Axes | Figure | SubFigure) -> Figure:
     figure = ax.get_figure(root=True)
     if figure is None:
         raise ParameterError("ax: expected axes of a figure: got axes that were removed from theirs. Make new ones")

@@ -9,16 +9,16 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from quantal.experiments.inference import CausalEntropy, OnlineInference
 from quantal.experiments.rabbit_hole import PAPER_RABBIT, RabbitHole
 from quantal.experiments.theorems import Theorems
-from quantal.figures.style import BLUE, DASHES, INK, ORANGE, VERMILION, new_figure, style
+from quantal.figures.style import BLUE, DASHES, INK, ORANGE, VERMILION, Place, sheet, style
 
 INSIDE = "#EEF3F7"
 
 
-def theorems(record: Theorems) -> Figure:
-    """Promised and measured factors against the size of the game, one panel a theorem."""
+def theorems(record: Theorems, ax: Place | None = None) -> Figure:
+    """Promised and measured factors against the size of the game, one panel a theorem; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.9)
-        panels = figure.subplots(1, len(record.measured), sharex=True)
+        drawn = sheet(ax, len(record.measured), 7.2, 2.9)
+        panels = drawn.panels
         quantities = {1: "size of rewards", 2: "size of rewards", 3: r"size of every $\mu$"}
         for axes, m in zip(panels, record.measured, strict=True):
             scales, factors = np.array(m.scales), np.array(m.factors)
@@ -47,16 +47,16 @@ def theorems(record: Theorems) -> Figure:
             axes.minorticks_off()
             axes.text(0.97, 40 * 0.8, "inside", ha="right", va="top", fontsize=7.5)
         panels[0].set_ylabel("error after a sweep / before it")
-        handles, labels = panels[1].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=5, handlelength=2.2, columnspacing=1.2)
-    return figure
+        handles, _ = panels[-1].get_legend_handles_labels()
+        drawn.key(handles, columns=5, handlelength=2.2, columnspacing=1.2)
+    return drawn.figure
 
 
-def rabbit_hole(record: RabbitHole) -> Figure:
-    """How the rabbit enters by the fox's distance, and how averages of ten rounds scatter."""
+def rabbit_hole(record: RabbitHole, ax: Place | None = None) -> Figure:
+    """How the rabbit enters by the fox's distance, and how averages of ten rounds scatter; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.8)
-        left, right = figure.subplots(1, 2)
+        drawn = sheet(ax, 2, 7.2, 2.8)
+        left, right = drawn.panels
         for entry in record.entering:
             x = entry.distance
             left.plot([x, x], [entry.least, entry.largest], color=BLUE, linewidth=2.2, solid_capstyle="round")
@@ -95,14 +95,14 @@ def rabbit_hole(record: RabbitHole) -> Figure:
         right.set_ylabel("share of samples")
         right.set_title("Scores of ten rounds")
         right.legend(loc="upper left")
-    return figure
+    return drawn.figure
 
 
-def causal_entropy(record: CausalEntropy) -> Figure:
-    """Entropy at equal features, and the slope of the dual beside the printed one."""
+def causal_entropy(record: CausalEntropy, ax: Place | None = None) -> Figure:
+    """Entropy at equal features, and the slope of the dual beside the printed one; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.3)
-        left, right = figure.subplots(1, 2)
+        drawn = sheet(ax, 2, 7.2, 2.3)
+        left, right = drawn.panels
         names = ("Theorem 4", "problem (13)")
         for k, (entropy, colour) in enumerate(zip(record.entropies, (VERMILION, BLUE), strict=True)):
             left.plot(entropy, k, "os"[k], color=colour, markersize=7)
@@ -134,14 +134,14 @@ def causal_entropy(record: CausalEntropy) -> Figure:
         right.set_ylim(-1.2 * most, 1.9 * most)
         right.legend(loc="upper right")
         right.set_title("The sign is reversed")
-    return figure
+    return drawn.figure
 
 
-def online_inference(record: OnlineInference) -> Figure:
-    """Estimates of the other agent's weight against episodes seen, with either sign."""
+def online_inference(record: OnlineInference, ax: Place | None = None) -> Figure:
+    """Estimates of the other agent's weight against episodes seen, with either sign; in `ax`, or a new figure."""
     with style():
-        figure = new_figure(7.2, 2.6)
-        axes = figure.subplots()
+        drawn = sheet(ax, 1, 7.2, 2.6)
+        (axes,) = drawn.panels
         words = {"as printed": ("as printed (minus)", VERMILION, 1), "turned round": ("turned round (plus)", BLUE, 0)}
         for name, path in record.paths.items():
             label, colour, dash = words[name]
@@ -157,4 +157,4 @@ def online_inference(record: OnlineInference) -> Figure:
         axes.set_xlabel("episodes seen")
         axes.set_ylabel(r"estimate of $\theta_2$")
         axes.legend(loc="center right")
-    return figure
+    return drawn.figure

@@ -203,25 +203,73 @@ def _possible(game: MarkovGame, states: np.ndarray, actions: np.ndarray, after: 
     return ((dynamics.successors[row] == flat[:, None]) & (dynamics.probabilities[row] > 0)).any(axis=-1)
 
 
+def follows(
+    game: MarkovGame | CrowdGame, state: Sequence[int], actions: Sequence[int], after: Sequence[int]
+) -> tuple[str, ...]:
+    """Agents that cannot come from this state to that one with these actions; all of them, where it is joint moves'."""
+    lost = []
+    if isinstance(game, MarkovGame) and not isinstance(game.dynamics, Independent):
+        one = _possible(game, np.array([state]), np.array([actions]), np.array([after]))
+        return () if one.all() else game.agents
+    for i, (agent, x, a, y) in enumerate(zip(game.agents, state, actions, after, strict=True)):
+        if isinstance(game, CrowdGame):
+            table, chances, rests = game.kind_of(i).successors, game.kind_of(i).probabilities, x == game.goals[i]
+        else:
+            assert isinstance(game.dynamics, Independent)
+            table, chances, rests = game.dynamics.successors[i], game.dynamics.probabilities[i], False
+        reached = y == x if rests else bool(((table[x, a] == y) & (chances[x, a] > 0)).any())
+        lost += [] if reached else [agent]
+    return tuple(lost)
+
+
+def numbered(game: MarkovGame | CrowdGame, data: Trajectories, what: str = "data") -> tuple[np.ndarray, np.ndarray]:
+    """States and actions by the game's numbers: a crowd's data may list only some cells and actions, by label.
+
+    Raises
+    ------
+    ParameterError
+        If the data are of another game.
+    """
+    if data.agents != game.agents:
+        raise ParameterError(f"{what}: expected play of {', '.join(game.agents)}: got play of {', '.join(data.agents)}")
+    if isinstance(game, MarkovGame):
+        if data.state_labels != game.state_labels or data.action_labels != game.actions:
+            raise ParameterError(f"{what}: expected the states and actions of this game: got those of another one")
+        return data.states.astype(np.int64), data.actions.astype(np.int64)
+    if len(data.axes) != len(game.agents):
+        raise ParameterError(
+            f"{what}: expected a state axis for each of {', '.join(game.agents)}: got {', '.join(data.axes)}"
+        )
+    places = [_translated(labels, game.cells, "cell", what) for labels in data.state_labels]
+    moves = [
+        _translated(given, own, f"action of {agent}", what)
+        for given, own, agent in zip(data.action_labels, game.actions, game.agents, strict=True)
+    ]
+    states = np.stack([place[data.states[..., i]] for i, place in enumerate(places)], axis=-1)
+    actions = np.stack([move[data.actions[..., i]] for i, move in enumerate(moves)], axis=-1)
+    return states, actions
+
+
+def _translated(given: tuple[str, ...], known: tuple[str, ...], kind: str, what: str) -> np.ndarray:
+    """Number of each label, and -1 for -1."""
+    number = {label: k for k, label in enumerate(known)}
+    for label in given:
+        if label not in number:
+            raise ParameterError(f"{what}: no {kind} {label!r}: expected one of {', '.join(known[:20])}")
+    return np.array([*(number[label] for label in given), -1])
+
+
 def _crowd_counts(
     game: CrowdGame, data: Trajectories, horizon: int | None, played: np.ndarray, what: str
 ) -> tuple[np.ndarray, ...]:
     """Counts (T, n, A_i); an agent that has arrived chooses nothing: that it stays is checked, and not counted."""
     assert horizon is not None
-    for label, mine, theirs in (
-        ("agents", data.agents, game.agents),
-        ("state labels", data.state_labels, (game.cells,) * game.number_of_agents),
-        ("actions", data.action_labels, game.actions),
-    ):
-        if tuple(mine) != tuple(theirs):
-            raise ParameterError(f"{what}: these trajectories are of another crowd: its {label} differ")
+    states, actions = numbered(game, data, what)
     episode, time = np.nonzero(played)
     found = []
     for i, agent in enumerate(game.agents):
         kind, goal, legal = game.kind_of(i), game.goals[i], legal_of(game, i)
-        cell = data.states[episode, time, i].astype(np.int64)
-        after = data.states[episode, time + 1, i].astype(np.int64)
-        action = data.actions[episode, time, i].astype(np.int64)
+        cell, after, action = states[episode, time, i], states[episode, time + 1, i], actions[episode, time, i]
         free = np.ones(cell.size, dtype=bool) if goal is None else cell != goal
         bad = ~legal[cell, action] & free
         if bad.any():

@@ -25,6 +25,7 @@ from jaxtyping import Float
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.infer.likelihood import Likelihood, Unsolvable
+from quantal.request import whole
 from quantal.solution import Solution
 
 GRADIENT = 1e-8
@@ -33,6 +34,10 @@ ACCEPTED = 1e-6
 """The same, at which it is still called converged: at payoffs of thousands rounding leaves no less."""
 UNIDENTIFIED = 1e-10
 """Share of the largest information, each parameter measured in its own units, that counts as none."""
+LARGEST_UNIT = 10.0
+"""Most that a step of 1 moves a weight by."""
+RIDGE = 1e-9
+"""Share of its own information that is added to each parameter's, so that directions without any have some."""
 RUNAWAY = 1e-2
 """A next step longer than this share of a parameter is no convergence."""
 PART = 0.1
@@ -167,7 +172,7 @@ class Estimate:
 
     @property
     def converged(self) -> bool:
-        """Whether the gradient vanished."""
+        """Whether the gradient vanished, or a precision went to zero."""
         return self.status is EstimateStatus.CONVERGED
 
     @property
@@ -176,13 +181,20 @@ class Estimate:
         return self.solutions[0]
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
-        """Wald's confidence intervals by name: the estimate and its standard error times a normal quantile."""
+        """Wald's confidence intervals by name: the estimate and its standard error times a normal quantile.
+
+        Of a precision, what of it is not negative; where it begins at 0, a profile tells more.
+        """
         if not 0 < level < 1:
             raise ParameterError(f"level={level}: expected a share between 0 and 1, such as 0.95")
         from scipy.special import ndtri  # late: SciPy takes a while to load
 
         width = float(ndtri(0.5 + level / 2)) * self.standard_errors
-        return {name: (float(x - w), float(x + w)) for name, x, w in zip(self.names, self.vector, width, strict=True)}
+        least = [0.0 if parameter.positive else -math.inf for parameter in self.likelihood.parameters]
+        return {
+            name: (max(float(x - w), low), float(x + w))
+            for name, x, w, low in zip(self.names, self.vector, width, least, strict=True)
+        }
 
     def fitted(self, least: float = 1.0) -> tuple[Fitted, ...]:
         """Observed beside predicted frequencies, of every action in every place with at least so many choices seen.
@@ -260,17 +272,26 @@ class _Objective:
         self.penalty = self.prior * np.array([parameter.penalised for parameter in parameters], dtype=float)
         self.free = np.array([k for k in range(len(parameters)) if k != self.held], dtype=int)
         self.scale = self.likelihood.choices if self.criterion == "likelihood" else 1.0
+        self.unit = np.ones(self.free.size)
 
     def p(self, x: np.ndarray) -> np.ndarray:
         """Parameters of a point of the search."""
         full = np.full(self.positive.size, self.level)
+        x = x * self.unit
         full[self.free] = np.where(self.positive[self.free], np.exp(np.minimum(x, 700.0)), x)
         return full
 
     def x(self, p: np.ndarray) -> np.ndarray:
         """Inverse of `p`."""
         own = p[self.free]
-        return np.where(self.positive[self.free], np.log(np.maximum(own, 1e-12)), own)
+        return np.where(self.positive[self.free], np.log(np.maximum(own, 1e-12)), own) / self.unit
+
+    def measured(self, p: np.ndarray) -> None:
+        """Measure weights by what a choice tells about them at p: a step of 1 is as large for any scale of payoffs."""
+        information = np.diagonal(self.curvature(self.x(p)))
+        known = ~self.positive[self.free] & np.isfinite(information) & (information > 0)
+        self.unit = np.where(known, np.clip(1 / np.sqrt(np.where(known, information, 1.0)), 1e-9, LARGEST_UNIT), 1.0)
+        self.known = None
 
     def _look(self, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         if self.known is None or not np.array_equal(self.known[0], x):
@@ -285,7 +306,7 @@ class _Objective:
             value = sign * float(found.value) + 0.5 * float(self.penalty @ p**2)
             gradient = (sign * np.asarray(found.gradient) + self.penalty * p)[self.free]
             matrix = (np.asarray(found.curvature) + np.diag(self.penalty))[np.ix_(self.free, self.free)]
-            stretch = np.where(self.positive, p, 1.0)[self.free]
+            stretch = np.where(self.positive, p, 1.0)[self.free] * self.unit
             self.known = (
                 x.copy(),
                 value / self.scale,
@@ -306,6 +327,12 @@ class _Objective:
         """Fisher's (or Gauss and Newton's) matrix."""
         return self._look(x)[2]
 
+    def definite(self, x: np.ndarray) -> np.ndarray:
+        """The same with a grain of ridge: what nothing depends on stays where it is, instead of anywhere."""
+        matrix = self.curvature(x)
+        own = np.diagonal(matrix)
+        return matrix + np.diag(np.where(own > 1e-14 * own.max(initial=0.0), RIDGE * own, 1.0))
+
 
 def _minimise(
     objective: _Objective, start: np.ndarray, max_steps: int, progress: Callable[[float], None] | None = None
@@ -313,6 +340,8 @@ def _minimise(
     """Where the search ended, the size of the gradient there, and how many steps it took."""
     from scipy.optimize import minimize  # late: SciPy takes a while to load
 
+    if objective.free.size:
+        objective.measured(start)
     x = objective.x(start)
     first = float(np.abs(objective.gradient(x)).max(initial=0.0)) if x.size else 0.0
     if first <= GRADIENT or not x.size:
@@ -327,7 +356,7 @@ def _minimise(
         objective.value,
         x,
         jac=objective.gradient,
-        hess=objective.curvature,
+        hess=objective.definite,
         method="trust-exact",
         callback=report,
         options={"gtol": GRADIENT, "maxiter": max_steps, "initial_trust_radius": 1.0},
@@ -341,7 +370,7 @@ def fit(
     *,
     criterion: str = "likelihood",
     prior: float = 0.0,
-    start: np.ndarray | None = None,
+    start: Sequence[float] | np.ndarray | None = None,
     max_steps: int = 200,
     single: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -365,9 +394,15 @@ def fit(
     progress
         Called with the share done.
     """
-    if not (math.isfinite(prior) and prior >= 0):
-        raise ParameterError(f"prior={prior!r}: expected a number >= 0: the precision of a normal prior on weights")
-    begin = likelihood.start if start is None else np.asarray(start, dtype=np.float64)
+    if not (isinstance(prior, (int, float, np.number)) and math.isfinite(prior) and prior >= 0):
+        raise ParameterError(
+            f"prior={prior!r}: expected one number >= 0: the precision of a normal prior on every weight"
+        )
+    most = whole("max_steps", max_steps, 1, "a whole number of steps, at least 1")
+    try:
+        begin = likelihood.start if start is None else np.asarray(start, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"start: expected {len(likelihood.names)} numbers: got {start!r}") from error
     if begin.shape != (len(likelihood.names),) or not np.isfinite(begin).all():
         raise ParameterError(
             f"start: expected {len(likelihood.names)} numbers ({', '.join(likelihood.names)}): got {start}"
@@ -378,7 +413,7 @@ def fit(
     unsolved = False
     for _ in range(2):
         objective = _Objective(likelihood, criterion, prior)
-        p, size, more = _minimise(objective, p, max_steps, progress)
+        p, size, more = _minimise(objective, p, most, progress)
         steps += more
         unsolved = objective.unsolved
         walked = (
@@ -396,9 +431,7 @@ def fit(
             f"{apart:.2g}): the search was repeated with every equilibrium solved afresh"
         )
         likelihood.tracing = True
-    return _judged(
-        likelihood, criterion, prior, p, size, steps, max_steps, unsolved, tuple(solutions), warnings, single
-    )
+    return _judged(likelihood, criterion, prior, p, size, steps, unsolved, tuple(solutions), warnings, single)
 
 
 def _apart(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
@@ -412,7 +445,6 @@ def _judged(
     p: np.ndarray,
     size: float,
     steps: int,
-    max_steps: int,
     unsolved: bool,
     solutions: tuple[Solution | CrowdSolution, ...],
     warnings: list[str],
@@ -446,7 +478,8 @@ def _judged(
     if size <= ACCEPTED:
         status = EstimateStatus.CONVERGED
         slope = np.asarray(there.gradient) - penalty * p
-        if criterion == "likelihood" and _runs_off(slope, p, covariance):
+        edge = np.array([parameter.positive and x < EDGE for parameter, x in zip(parameters, p, strict=True)])
+        if criterion == "likelihood" and _runs_off(np.where(edge, 0.0, slope), p, covariance):
             status = EstimateStatus.UNBOUNDED
     elif unsolved:
         status = EstimateStatus.UNSOLVED

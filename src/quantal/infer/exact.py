@@ -151,7 +151,7 @@ class ExactProblem:
     def moved(self, point: Point, p: np.ndarray) -> Point | None:
         """The solution at p near a given one; None where Newton's method does not find it close by."""
         move = _finite_near if self.engine.horizon is not None else _stationary_near
-        if self.engine.horizon is None and not traceable(self.engine.model):
+        if not traceable(self.engine.model):
             return None
         found, good = move(self.engine, point, jax.device_put(p))
         return found if bool(good) else None

@@ -3,7 +3,8 @@ r"""Features, as they were seen and as they are expected: per-step averages over
     observed  = sum_e sum_{t < L_e} F(x_t, a_t) / sum_e L_e
     expected  = sum_e sum_{t < L_e} E_pi[ F(x_t, a_t) | x_0 = where episode e began ] / sum_e L_e
 
-F~ in Algorithm 4 is a sum over a history and F-bar an expectation; only so are they alike.
+F~ in Algorithm 4 is a sum over a history and F-bar an expectation; only so are they alike. Of a crowd's member that has
+arrived nothing counts any more: there it chooses nothing, and is paid for nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +24,16 @@ from quantal.crowds.game import CrowdGame
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
+from quantal.infer.data import numbered, observed
 from quantal.infer.features import Features
 from quantal.layout import Model, from_public, model_of
 from quantal.occupancy import push
 from quantal.precision import double_precision, quick_jit
 from quantal.solution import Played
 from quantal.trajectories import Trajectories
+
+LENGTHS, STEPS = 4, 16
+"""What programs are made for at least: different lengths of episodes, and steps of stationary play."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +82,14 @@ def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -
     Raises
     ------
     ParameterError
-        If the data are of another game, or empty.
+        If the data are of another game, empty, or impossible in this one; names the place.
     """
+    if not isinstance(data, Trajectories):
+        raise ParameterError(f"data: expected Trajectories: got {type(data).__name__}. For averages give observed=")
+    observed(game, data, max(1, int(data.lengths.max(initial=0))) if isinstance(game, CrowdGame) else None)
     states, actions = numbered(game, data)
     episodes, steps = actions.shape[:2]
     played = np.arange(steps) < data.lengths[:, None]
-    if not played.any():
-        raise ParameterError("data: expected at least one decision: got none")
     where, chosen = states[:, :-1][played], actions[played]
     totals = np.zeros((episodes, features.number))
     episode = np.nonzero(played)[0]
@@ -95,6 +101,8 @@ def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -
             index = (*where.T, *chosen.T)
         for part in array:
             values = part[tuple(np.zeros_like(k) if n == 1 else k for k, n in zip(index, part.shape, strict=True))]
+            if isinstance(game, CrowdGame) and game.goals[i] is not None:
+                values = np.where(index[0] == game.goals[i], 0.0, values)
             totals[:, column] = np.bincount(episode, values, minlength=episodes)
             column += 1
     decisions = data.lengths.astype(np.int64)
@@ -107,32 +115,6 @@ def seen(game: MarkovGame | CrowdGame, features: Features, data: Trajectories) -
         np.add.at(starts, (group, *states[some, 0].T), 1.0)
     first = states[some, 0][:, :0] if isinstance(game, CrowdGame) else states[some, 0]
     return Seen(totals[some], decisions[some], lengths, starts, np.concatenate([group[:, None], first], axis=1))
-
-
-def numbered(game: MarkovGame | CrowdGame, data: Trajectories) -> tuple[np.ndarray, np.ndarray]:
-    """States and actions by the game's numbers: a crowd's data may list only some cells and actions, by label."""
-    if data.agents != game.agents:
-        raise ParameterError(f"data: expected play of {', '.join(game.agents)}: got play of {', '.join(data.agents)}")
-    if isinstance(game, MarkovGame):
-        if data.state_labels != game.state_labels or data.action_labels != game.actions:
-            raise ParameterError("data: expected the states and actions of this game: got those of another one")
-        return data.states.astype(np.int64), data.actions.astype(np.int64)
-    if len(data.axes) != len(game.agents):
-        raise ParameterError(f"data: expected a state axis for each of {', '.join(game.agents)}: got {data.axes}")
-    places = [_translated(labels, game.cells, "cell") for labels in data.state_labels]
-    moves = [_translated(given, own, "action") for given, own in zip(data.action_labels, game.actions, strict=True)]
-    states = np.stack([place[data.states[..., i]] for i, place in enumerate(places)], axis=-1)
-    actions = np.stack([move[data.actions[..., i]] for i, move in enumerate(moves)], axis=-1)
-    return states, actions
-
-
-def _translated(given: tuple[str, ...], known: tuple[str, ...], what: str) -> np.ndarray:
-    """Number of each label, and -1 for -1."""
-    number = {label: k for k, label in enumerate(known)}
-    for label in given:
-        if label not in number:
-            raise ParameterError(f"data: no {what} {label!r}: expected one of {', '.join(known[:20])}")
-    return np.array([*(number[label] for label in given), -1])
 
 
 @double_precision
@@ -193,11 +175,20 @@ def expected(features: Features, played: Played | CrowdSolution, occasions: Seen
         )
     if isinstance(played, CrowdSolution):
         return _of_crowd(features, played, lengths, counts)
-    model, arrays, policies, clock = _laid(features, played, int(lengths.max()))
+    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
+    # Padded with lengths of which there is nothing: programs are used again as more is seen.
+    spare = max(LENGTHS, _power_of_two(len(lengths))) - len(lengths)
+    lengths = np.concatenate([lengths, np.zeros(spare, dtype=lengths.dtype)])
+    counts = np.concatenate([counts, np.zeros((spare, *counts.shape[1:]))])
+    model, arrays, policies, clock = _laid(features, played, horizon or max(STEPS, _power_of_two(int(lengths.max()))))
     starts = jax.device_put(counts.reshape(len(lengths), *model.state_shape))
     totals = _pushed(model, arrays, policies, starts, jax.device_put(lengths), clock, horizon is None)
-    decisions = lengths @ counts.reshape(len(lengths), -1).sum(axis=1)
     return np.asarray(totals) / decisions
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is no less."""
+    return 1 << (number - 1).bit_length()
 
 
 def _laid(features: Features, played: Played, steps: int):
@@ -272,5 +263,7 @@ def _of_crowd(
             continue
         joint = played.occupancy[i][: len(going), :, None] * played.policy[i][: len(going)]
         visits = np.tensordot(going, joint, axes=1)
+        if (goal := played.game.goals[i]) is not None:
+            visits[goal] = 0.0
         totals += [float((part * visits).sum()) for part in array]
     return np.array(totals) / going.sum()

@@ -182,14 +182,14 @@ class Goals:
         self._last = None if actions is not None else here
 
     def _named(self, given: Any, labels: tuple[tuple[str, ...], ...], what: str) -> tuple[str, ...]:
-        parts = (given,) if isinstance(given, (int, str, np.integer)) else tuple(given)
+        parts = (given,) if isinstance(given, (int, str, np.integer)) or given is None else tuple(given)
         if len(parts) != len(labels):
             raise ParameterError(f"observe: expected {len(labels)} {what} labels or numbers: got {parts}")
         names: list[str] = []
         for part, known in zip(parts, labels, strict=True):
             if isinstance(part, str) and part in known:
                 names.append(part)
-            elif not isinstance(part, str) and 0 <= part < len(known):
+            elif isinstance(part, (int, np.integer)) and 0 <= part < len(known):
                 names.append(known[part])
             else:
                 raise ParameterError(f"observe: no {what} {part!r}: expected one of {', '.join(known[:20])}")
@@ -297,11 +297,17 @@ def goals(
 
 
 def _named(game: CrowdGame | MarkovGame, agent: str, each: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(each, str) or not isinstance(each, (Mapping, Sequence, np.ndarray)):
+        raise ParameterError(f"candidates of {agent}: expected several, in a list: got {each!r}")
     if isinstance(game, CrowdGame):
         if isinstance(each, Mapping):
             found = {str(name): game.cell_index(cell) for name, cell in each.items()}
         else:
             found = {game.cells[k]: k for k in (game.cell_index(cell) for cell in each)}
+            if len(found) < len(each):
+                raise ParameterError(
+                    f"candidates of {agent}: expected cells that differ: got {', '.join(map(str, each))}"
+                )
     elif isinstance(each, Mapping):
         found = {str(name): np.asarray(rewards, dtype=float) for name, rewards in each.items()}
     else:

@@ -137,7 +137,8 @@ class Terms:
                     "a crowd plays 'expected', 'soft' or 'greedy' for a horizon, without discount: got "
                     f"play={self.play!r}, discount={self.discount}"
                 )
-            return solve(game, beta=self.beta, horizon=self.horizon, value=self.play)
+            first = start if isinstance(start, CrowdSolution) else None
+            return solve(game, beta=self.beta, horizon=self.horizon, value=self.play, start=first)
         if self.play == "entropy":
             assert self.horizon is not None
             return causal_entropy.solve(game, self.horizon)
@@ -353,9 +354,15 @@ class _Search:
     target: np.ndarray
     bound: float
     solves: int = 0
+    near: CrowdSolution | None = None
+    """A crowd's last solution: the next alternation goes on from it."""
 
     def solution(self, theta: np.ndarray) -> Answer:
-        return self.terms.solve(self.features.game_with(self.game, theta))
+        found = self.terms.solve(self.features.game_with(self.game, theta), self.near)
+        if self.near is not None and not found.converged:
+            found = self.terms.solve(self.features.game_with(self.game, theta))
+        self.near = found if isinstance(found, CrowdSolution) and found.converged else None
+        return found
 
     def gap(self, theta: np.ndarray) -> np.ndarray:
         """Observed - expected."""

@@ -6,6 +6,8 @@ r"""Online MMCE-IRL (Algorithm 4): an agent that knows its own reward learns the
 
 The paper prints a minus sign, with which theta runs away from what was seen until the ball stops it; the dual's
 gradient has the plus. MGE is what the game asks for: MGE-F for a horizon, MGE-I for a discount, MGE-FB for a crowd.
+From step to step play follows theta by Newton's method (`quantal.infer.walk`), along the branch on which it is; every
+episode begins on the principal branch.
 
 >>> import quantal as qt
 >>> game = qt.games.pursuit.two_players()
@@ -28,9 +30,11 @@ from jaxtyping import Float
 from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
-from quantal.infer.expectations import Seen, expected
+from quantal.infer.data import follows
+from quantal.infer.expectations import Seen
 from quantal.infer.features import Features, Theta
 from quantal.infer.matching import PLAYS, Answer, Terms, advance
+from quantal.infer.walk import Walk
 from quantal.precision import double_precision
 from quantal.solution import PerAgent
 
@@ -43,7 +47,7 @@ class Online:
     agent
         Who learns.
     solution
-        Play by everyone, at the present theta.
+        Play by everyone, at the present theta: a record that is made, and checked, when it is asked for.
     history
         Theta before the first observation and after each, (steps + 1, K), in the order of `Features.labels`.
     """
@@ -59,7 +63,7 @@ class Online:
         bound: float,
     ) -> None:
         self.agent = game.agents[agent]
-        self._game, self._features, self._index, self._terms = game, features, agent, terms
+        self._game, self._features, self._index = game, features, agent
         self._rate, self._bound = rate, bound
         own = sum(features.counts[:agent])
         self._learned = np.ones(features.number, dtype=bool)
@@ -69,7 +73,8 @@ class Online:
         self._totals: list[np.ndarray] = []
         self._lengths: list[int] = []
         self._starts: list[tuple[int, ...]] = []
-        self.solution: Answer = terms.solve(features.game_with(game, theta))
+        self._last: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+        self._play = Walk(game, features, terms, theta)
 
     # ------------------------------------------------------------------ reading
 
@@ -84,10 +89,17 @@ class Online:
         return self._lengths[-1] if self._lengths else 0
 
     @property
+    @double_precision
+    def solution(self) -> Answer:
+        """Play by everyone, at the present theta."""
+        return self._play.solution
+
+    @property
+    @double_precision
     def policy(self) -> np.ndarray:
         """The learner's policy, (*states, A_i), of a crowd's (cells, A_i): for the next decision."""
-        mine = self.solution.policy[self._index]
-        if self.solution.parameters.horizon is None:
+        mine = self._play.policy[self._index]
+        if self._play.horizon is None:
             return mine
         if self.time >= len(mine):
             raise ParameterError(f"policy: the horizon, {len(mine)}, is over. Call restart() for another episode")
@@ -100,10 +112,13 @@ class Online:
 
     # ------------------------------------------------------------------ learning
 
+    @double_precision
     def restart(self) -> None:
-        """Begin another episode; what was learned stays."""
+        """Begin another episode; what was learned stays. A game is solved afresh, so it may take as long as a solve."""
         if self._lengths and self._lengths[-1] == 0:
             return
+        self._play.afresh()
+        self._last = None
         self._lengths.append(0)
         self._starts.append(())
         self._totals.append(np.zeros(self._features.number))
@@ -122,31 +137,39 @@ class Online:
         Raises
         ------
         ParameterError, GameError
-            If there is no such state or action, the action is illegal, or the horizon is over.
+            If there is no such state or action, the action is illegal, nobody can have come there, or the horizon is
+            over. Nothing is learned from it then.
         """
         where, chosen = self._place(state), self._actions(actions)
         self._check_legal(where, chosen)
-        horizon = self._terms.horizon
+        horizon = self._play.horizon
         if horizon is not None and self.time >= horizon:
             raise ParameterError(f"observe: the horizon, {horizon}, is over. Call restart() for another episode")
         if not self._lengths:
             self.restart()
         if self._lengths[-1] == 0:
             self._starts[-1] = where
+        elif self._last is not None and (lost := follows(self._game, *self._last, where)):
+            raise ParameterError(
+                f"observe: decision {self.time}, at {state!r}: {', '.join(lost)} cannot have come there from "
+                f"{self._last[0]} by {self._last[1]}: expected a successor with a probability above 0. Correct what "
+                "was seen, or call restart() where another episode begins"
+            )
+        self._last = where, chosen
         self._totals[-1] = self._totals[-1] + self._features_at(where, chosen)
         self._lengths[-1] += 1
         seen = self._seen()
         gap_free = advance(
             self._theta,
             seen.mean,
-            expected(self._features, self.solution, seen),
+            self._play.expected(seen),
             self._rate,
             self._bound,
             self._features.counts,
         )
         self._theta = np.where(self._learned, gap_free, self._theta)
         self.history.append(self._theta)
-        self.solution = self._terms.solve(self._features.game_with(self._game, self._theta))
+        self._play.move(self._theta)
 
     def _seen(self) -> Seen:
         decisions = np.array(self._lengths)
@@ -160,10 +183,12 @@ class Online:
         return Seen(np.stack(self._totals), decisions, lengths, starts, group[:, None])
 
     def _features_at(self, where: tuple[int, ...], chosen: tuple[int, ...]) -> Float[np.ndarray, " K"]:
-        found: list[float] = []
+        game, found = self._game, []
         for i, array in enumerate(self._features.arrays):
-            index = (where[i], chosen[i]) if isinstance(self._game, CrowdGame) else (*where, *chosen)
-            found += [part[tuple(0 if n == 1 else k for k, n in zip(index, part.shape, strict=True))] for part in array]
+            index = (where[i], chosen[i]) if isinstance(game, CrowdGame) else (*where, *chosen)
+            arrived = isinstance(game, CrowdGame) and where[i] == game.goals[i]
+            values = [part[tuple(0 if n == 1 else k for k, n in zip(index, part.shape, strict=True))] for part in array]
+            found += [0.0 if arrived else float(value) for value in values]
         return np.array(found)
 
     def _place(self, state: Any) -> tuple[int, ...]:
@@ -177,10 +202,14 @@ class Online:
 
     def _actions(self, actions: Sequence[int | str]) -> tuple[int, ...]:
         game, found = self._game, []
-        if len(actions) != len(game.agents):
-            raise ParameterError(f"actions: expected one for each of {', '.join(game.agents)}: got {tuple(actions)}")
+        if not isinstance(actions, (Sequence, np.ndarray)) or len(actions) != len(game.agents):
+            raise ParameterError(f"actions: expected one for each of {', '.join(game.agents)}: got {actions!r}")
         for agent, names, given in zip(game.agents, game.actions, actions, strict=True):
-            number = (names.index(given) if given in names else -1) if isinstance(given, str) else int(given)
+            number = -1
+            if isinstance(given, str):
+                number = names.index(given) if given in names else -1
+            elif isinstance(given, (int, np.integer)):
+                number = int(given)
             if not 0 <= number < len(names):
                 raise ParameterError(f"action of {agent}: expected one of {', '.join(names)}: got {given!r}")
             found.append(number)
@@ -190,6 +219,8 @@ class Online:
         game = self._game
         for i, action in enumerate(chosen):
             if isinstance(game, CrowdGame):
+                if where[i] == game.goals[i]:
+                    continue  # it has arrived
                 allowed = game.kind_of(i).legal[where[i]]
             else:
                 mask = game.legal[i]

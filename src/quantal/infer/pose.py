@@ -77,6 +77,10 @@ def likelihood(
     seen = list(data) if listed else [data]  # type: ignore[arg-type]
     if len(seen) != len(every):
         raise ParameterError(f"data: expected one entry for each of {len(every)} games: got {len(seen)}")
+    if features is not None and not isinstance(features, Features):
+        raise ParameterError(f"features: expected quantal.infer.Features: got {type(features).__name__}")
+    if isinstance(common, str):
+        raise ParameterError(f"common={common!r}: expected names of features in a sequence: ({common!r},)")
     if features is not None and listed:
         raise ParameterError("features: expected one game: got a list of games")
     rule = check_value_rule(value)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from quantal.errors import ParameterError
 from quantal.infer.data import Data
 from quantal.infer.estimate import Estimate, fit
 from quantal.infer.features import Features
@@ -64,6 +65,8 @@ def rewards(
     ParameterError
         If a parameter cannot be used, or the data are not play of the game; names the place.
     """
+    if not isinstance(features, Features) or not features.number:
+        raise ParameterError(f"features: expected quantal.infer.Features with at least one: got {features!r}")
     function = likelihood(
         game,
         data,
@@ -76,5 +79,4 @@ def rewards(
         discount=discount,
         value=value,
     )
-    first = None if start is None else np.asarray(start, dtype=np.float64)
-    return fit(function, prior=prior, start=first, max_steps=max_steps, progress=progress)
+    return fit(function, prior=prior, start=start, max_steps=max_steps, progress=progress)

@@ -5,12 +5,14 @@ the state that is chosen,
 
     O^{tau+1}(x') = sum_x O^tau(x) sum_a prod_i pi_i^tau(a_i | x) P(x' | x, a),
 
-without asking anyone. Of a path it holds every precision, and a second slider runs along beta.
+without asking anyone. Of a path it holds every point that is known, in order, and a second slider runs along it: where
+the branch passes a precision more than once, each pass is named.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +20,13 @@ import numpy as np
 from quantal.crowds.solution import CrowdSolution
 from quantal.dynamics import Independent
 from quantal.errors import ParameterError, TooLargeError
-from quantal.figures.branches import points_of
 from quantal.game import MarkovGame
 from quantal.pages import document
 from quantal.pages.document import marks_of, packed, power
-from quantal.pages.outlines import mapped, outline
-from quantal.path import Path
+from quantal.pages.outlines import mapped, outline, rules
+from quantal.path import Path, Step
 from quantal.reports.solutions import setting, telling_state
-from quantal.solution import Branch, Solution, Status
+from quantal.solution import Branch, PerAgent, Solution, Status
 
 COLOURS = 9
 MOST_NUMBERS = 3_000_000
@@ -42,7 +43,12 @@ ILLEGAL = -1.0
 
 
 def write(
-    solved: Solution | Path | CrowdSolution, path: str | os.PathLike[str], *, certificate: bool = True, made: str = ""
+    solved: Solution | Path | CrowdSolution,
+    path: str | os.PathLike[str],
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
 ) -> None:
     """Write the page of a solution, or of a path: see `page`.
 
@@ -53,10 +59,16 @@ def write(
     FileError
         If the file cannot be written.
     """
-    document.write(page(solved, certificate=certificate, made=made), path)
+    document.write(page(solved, certificate=certificate, made=made, state=state), path)
 
 
-def page(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> str:
+def page(
+    solved: Solution | Path | CrowdSolution,
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
+) -> str:
     """Make the page of an exact solution, or of a path: self-contained HTML.
 
     Parameters
@@ -67,26 +79,40 @@ def page(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, m
         Whether to work it out (of a path: at its largest beta) and put it into words.
     made
         What the page says it was made by: a program's version, a command.
+    state
+        Where everyone is at first; where the game starts, or a place with much to choose, unless given.
 
     Raises
     ------
     ParameterError
-        If the solution is not one of a Markov game.
+        If the solution is not one of a Markov game, or there is no such state.
     TooLargeError
         If its policies are too many for a page.
     """
-    shown = record(solved, certificate=certificate, made=made)
+    shown = record(solved, certificate=certificate, made=made, state=state)
     return document.assemble("games", shown["title"], shown)
 
 
-def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True, made: str = "") -> dict[str, Any]:
+def record(
+    solved: Solution | Path | CrowdSolution,
+    *,
+    certificate: bool = True,
+    made: str = "",
+    state: tuple[int, ...] | None = None,
+) -> dict[str, Any]:
     """Gather what a page shows, in plain objects; parameters as in `page`. Arrays are packed: `document.unpacked`."""
     if isinstance(solved, CrowdSolution):
         raise ParameterError("page: expected a solution of a Markov game: got one of a CrowdGame. Use pages.crowds")
     solutions = _ordered(solved)
     last = solutions[-1]
     game = last.game
-    frames, step = _frames(solutions)
+    stops = _stops(solved) if isinstance(solved, Path) else None
+    if state is not None and (
+        len(state) != len(game.state_shape) or not all(0 <= s < n for s, n in zip(state, game.state_shape, strict=True))
+    ):
+        raise ParameterError(f"state={state!r}: expected one of shape {game.state_shape}")
+    frames, step = _frames(last, len(stops or (last,)))
+    shown = [(s.policy, s.value) for s in stops or (last,)]
     ends = last.horizon is not None
     once = not ends and set(last.parameters.discount) == {0.0}
     p = last.parameters
@@ -95,7 +121,7 @@ def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True,
     return {
         "name": "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split()) or "game",
         "title": title[0].upper() + title[1:],
-        "about": "",
+        "about": rules(game),
         "picture": game.picture,
         "played": _played(solved, last),
         "parameters": {"beta": p.beta, "discount": p.discount, "horizon": p.horizon, "value": p.value, "tol": p.tol},
@@ -112,21 +138,20 @@ def record(solved: Solution | Path | CrowdSolution, *, certificate: bool = True,
                 "mark": mark,
                 "colour": i % COLOURS,
                 "actions": game.actions[i],
-                "policy": packed(np.stack([_policy(s, i, frames) for s in solutions])),
-                "value": packed(np.stack([_value(s, i, frames) for s in solutions])),
+                "policy": packed(np.stack([_policy(last, policy, i, frames) for policy, _ in shown])),
+                "value": packed(np.stack([_value(last, value, i, frames) for _, value in shown])),
             }
             for i, (name, mark) in enumerate(zip(game.agents, marks_of(game.agents), strict=True))
         ],
-        "start": telling_state(last),
+        "start": telling_state(last) if state is None else state,
         "moves": moves,
         "why_not": why_not,
         "payoffs": _payoffs(game),
-        "betas": [max(s.parameters.beta) for s in solutions] if isinstance(solved, Path) else None,
+        "stops": _described(stops, solved.trail or stops) if stops and isinstance(solved, Path) else None,
         "standing": [{"converged": s.converged, "branch": str(s.branch), "status": s.status} for s in solutions],
         "folds": [fold.beta for fold in solved.folds] if isinstance(solved, Path) else [],
-        "curve": _curve(solved) if isinstance(solved, Path) else None,
         "certificate": in_words(last) if certificate else _ending(last),
-        "notes": _notes(game, step, isinstance(solved, Path)),
+        "notes": _notes(game, step, stops, solved),
         "made": made,
     }
 
@@ -140,16 +165,57 @@ def _ordered(solved: Solution | Path) -> list[Solution]:
     return [solved]
 
 
-def _frames(solutions: list[Solution]) -> tuple[tuple[int, ...], int]:
+def _numbers(game: MarkovGame) -> int:
+    """How many a page holds of a game, for one step at one precision."""
+    return game.number_of_states * (sum(game.action_counts) + game.number_of_agents)
+
+
+def _stops(path: Path) -> list[Step]:
+    """Where the slider along a branch stops: at every point, or, of a large game, at some of those in between."""
+    if not path.trail:
+        return [Step(max(s.parameters.beta), s.policy, s.value, "asked", 0, s) for s in _ordered(path)]
+    first = next((k for k, step in enumerate(path.trail) if step.kind == "asked"), 0)
+    trail = path.trail[first:]
+    room = MOST_NUMBERS // _numbers(path[0].game)
+    between = [k for k, step in enumerate(trail) if step.kind == "followed"]
+    spare = max(0, room - (len(trail) - len(between)))
+    kept = set(between if spare >= len(between) else between[:: -(-len(between) // spare)] if spare else ())
+    return [step for k, step in enumerate(trail) if step.kind != "followed" or k in kept]
+
+
+def _described(stops: Sequence[Step], trail: Sequence[Step]) -> list[dict[str, Any]]:
+    """Say of each stop which pass of its precision it is: the how many-th stretch of the branch that gets there."""
+    ends: dict[int, tuple[float, float]] = {}
+    turn = None
+    for step in trail:
+        low, high = ends.get(step.stretch, (step.beta, step.beta) if turn is None else (turn, turn))
+        ends[step.stretch] = (min(low, step.beta), max(high, step.beta))
+        turn = step.beta if step.kind == "fold" else turn
+    described: list[dict[str, Any]] = []
+    for stop in stops:
+        there = [k for k, (low, high) in sorted(ends.items()) if low <= stop.beta <= high]
+        found: dict[str, Any] = {
+            "beta": stop.beta,
+            "kind": stop.kind,
+            "pass": there.index(stop.stretch) + 1,
+            "of": len(there),
+        }
+        if stop.solution is not None and not stop.solution.converged:
+            found["status"] = stop.solution.status
+        described.append(found)
+    return described
+
+
+def _frames(last: Solution, stops: int) -> tuple[tuple[int, ...], int]:
     """Decisions that are kept, and every how many-th that is."""
-    game, horizon = solutions[-1].game, solutions[-1].horizon
-    each = game.number_of_states * (sum(game.action_counts) + game.number_of_agents) * len(solutions)
+    game, horizon = last.game, last.horizon
+    each = _numbers(game) * stops
     length = 1 if horizon is None else horizon + 1
     room = MOST_NUMBERS // each
     if room < min(length, 2):
         raise TooLargeError(
             f"page: {game.name or 'this game'} has {game.number_of_states:,} joint states"
-            f"{f' at {len(solutions)} betas' if len(solutions) > 1 else ''}: {each:,} numbers for one step, and a page "
+            f"{f' at {stops} betas' if stops > 1 else ''}: {each:,} numbers for one step, and a page "
             f"holds {MOST_NUMBERS:,}. Give fewer betas, draw single states with qt.figures.policy, or keep the "
             "solution with save"
         )
@@ -157,19 +223,18 @@ def _frames(solutions: list[Solution]) -> tuple[tuple[int, ...], int]:
     return tuple(range(0, max(1, length - 1), step)), step
 
 
-def _policy(solution: Solution, agent: int, frames: tuple[int, ...]) -> np.ndarray:
+def _policy(last: Solution, policy: PerAgent, agent: int, frames: tuple[int, ...]) -> np.ndarray:
     """(F, S, A), -1 where an action is illegal."""
-    game = solution.game
-    play = solution.policy[agent][None] if solution.horizon is None else solution.policy[agent][list(frames)]
+    game = last.game
+    play = policy[agent][None] if last.horizon is None else policy[agent][list(frames)]
     legal = np.broadcast_to(game.legal[agent], play.shape)
     return np.where(legal, play, ILLEGAL).reshape(len(play), game.number_of_states, -1).astype(np.float32)
 
 
-def _value(solution: Solution, agent: int, frames: tuple[int, ...]) -> np.ndarray:
+def _value(last: Solution, value: PerAgent, agent: int, frames: tuple[int, ...]) -> np.ndarray:
     """(F, S), and after the last decision too where play ends."""
-    times = [*frames, -1]
-    value = solution.value[agent][None] if solution.horizon is None else solution.value[agent][times]
-    return value.reshape(len(value), -1).astype(np.float32)
+    worth = value[agent][None] if last.horizon is None else value[agent][[*frames, -1]]
+    return worth.reshape(len(worth), -1).astype(np.float32)
 
 
 def _moves(game: MarkovGame, step: int, once: bool) -> tuple[dict[str, Any] | None, str]:
@@ -202,20 +267,6 @@ def _payoffs(game: MarkovGame) -> list[Any] | None:
     return [[[float(t[a, b]) for t in tables] for b in range(columns)] for a in range(rows)]
 
 
-def _curve(path: Path) -> dict[str, Any] | None:
-    """Follow the branch itself, through its folds, where it was followed and is small."""
-    game = path[0].game
-    points = points_of(path) if path.curve else []
-    if not points or len(points) * game.number_of_states * sum(game.action_counts) > MOST_NUMBERS // 4:
-        return None
-    betas = np.array([beta for beta, _ in points])
-    plays = [np.stack([policy[i] for _, policy in points]) for i in range(game.number_of_agents)]
-    return {
-        "beta": packed(betas),
-        "policy": [packed(play.reshape(len(points), game.number_of_states, -1)) for play in plays],
-    }
-
-
 # ---------------------------------------------------------------------- words
 
 
@@ -230,12 +281,16 @@ def _played(solved: Solution | Path, last: Solution) -> str:
     return f"Exact logit equilibrium {what}: {text}."
 
 
-def _notes(game: MarkovGame, step: int, path: bool) -> list[str]:
+def _notes(game: MarkovGame, step: int, stops: list[Step] | None, solved: Solution | Path) -> list[str]:
     notes = ["Probabilities and values are kept in single precision (seven digits)."]
     if step > 1:
         notes.insert(0, f"One step in {step} is kept, so that the page stays small.")
-    if path:
+    if stops is not None:
         notes.append("What is certain is said of the largest β.")
+    if isinstance(solved, Path) and solved.trail and not solved.complete:
+        notes.insert(0, f"The branch was lost beyond β = {solved.trail[-1].beta:.4g}: larger ones are not shown.")
+    if any(stop.kind == "followed" for stop in stops or ()):
+        notes.append("The slider also stops at the points in between that the branch was followed through.")
     if "reconstructed" in game.name or "pursuit" in game.name:
         notes.append("The source's figure of the map is lost: the map is reconstructed.")
     return notes
@@ -248,8 +303,7 @@ def _ending(solution: Solution) -> list[dict[str, str]]:
                 "sign": "✓",
                 "head": "It is an equilibrium, to within its tolerance",
                 "words": "If everybody knew these probabilities and worked out again what each action is worth, no "
-                f"worth would change by more than {power(solution.residual)}, at any state"
-                f"{' and step' if solution.horizon is not None else ''}.",
+                f"worth would change {_by_more_than(solution.residual)}{_anywhere(solution)}.",
             }
         ]
     return [
@@ -260,6 +314,16 @@ def _ending(solution: Solution) -> list[dict[str, str]]:
             f"{solution.status}",
         }
     ]
+
+
+def _by_more_than(residual: float) -> str:
+    return f"by more than {power(residual)}" if residual > 0 else "at all"
+
+
+def _anywhere(solution: Solution) -> str:
+    if solution.game.number_of_states == 1 and solution.horizon is None:
+        return ""
+    return ", at any state and step" if solution.horizon is not None else ", at any state"
 
 
 def in_words(solution: Solution) -> list[dict[str, str]]:
@@ -273,7 +337,7 @@ def in_words(solution: Solution) -> list[dict[str, str]]:
             f"{proving.name}: {proving.quantity} is {power(proving.size)}, and up to {power(proving.constant)} there "
             "is only one."
             if proving is not None
-            else "Agents here interact too little for a second one, or against each other."
+            else "Agents interact too little here, or too much against each other, for there to be a second one."
         )
         said.append({"sign": "✓", "head": "It is the only equilibrium: proved", "words": why})
     elif solution.branch is Branch.PRINCIPAL:

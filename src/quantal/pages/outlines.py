@@ -111,6 +111,13 @@ def _edges(game: MarkovGame, axes: list[list[int]]) -> list[tuple[int, int, int 
     return [(a, b, next(iter(who)) if alone and len(who) == 1 else None) for (a, b), who in sorted(movers.items())]
 
 
+def rules(game: MarkovGame) -> str:
+    """What is written under a picture of boxes: what its letters mean, and what there is to be had."""
+    lines = game.picture.split("\n")
+    edges = [k for k, line in enumerate(lines) if line.startswith("+")]
+    return " ".join(" ".join(lines[edges[-1] + 1 :]).split()) if edges and edges[0] == 0 else ""
+
+
 def _marks(picture: str, labels: list[str]) -> tuple[dict[str, str], set[str]]:
     """Read what a picture says of cells: letters in them (goals, starts), and barriers above them, by their labels."""
     lines = picture.split("\n")

@@ -17,6 +17,14 @@ from quantal.experiments.records import Claim, Comparison, Reproduction
 from quantal.pages import drawings
 from quantal.reports import paper
 
+NARROW = ("one-step",)
+"""Drawings that a phone shows whole."""
+YES, NO = '<td class="yes">✓ agrees</td>', '<td class="no">✗ differs</td>'
+PLAY = {
+    "driving": "The same, to be played with: move through time, point at a cell for the policies there.",
+    "fig4": "The same, to be played with: put the players where you want, and see what everyone does there, and next. "
+    "Under the greedy rule.",
+}
 SIGNS = {"agrees": "✓", "agrees in part": "◐", "disagrees": "✗"}
 
 
@@ -60,9 +68,9 @@ def page(
         "light": drawings.declarations(used, dark=False),
         "dark": drawings.declarations(used, dark=True),
         "scripts": " ".join(f"'{hashed}'" for view in views.values() for hashed in _scripts(view)) or "'none'",
-        "lead": _text(paper.in_short(found)),
+        "lead": _prose(paper.in_short(found)),
         "contents": "\n".join(
-            f'<li><a href="#{r.name}">{_text(r.title)}</a> <span class="dim">{_text(r.verdict)}</span></li>'
+            f'<li><a href="#{r.name}">{_prose(r.title)}</a> <span class="dim">{_text(r.verdict)}</span></li>'
             for r in found
         ),
         "summary": "\n".join(_summary(r) for r in found),
@@ -82,8 +90,30 @@ def _scripts(view: str) -> list[str]:
     return re.findall(r"script-src '(sha256-[^']*)'", view)
 
 
+GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "mu": "μ", "tau": "τ", "theta": "θ"}
+
+
 def _text(words: str) -> str:
-    return html.escape(words.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"))
+    return html.escape(words)
+
+
+def _prose(words: str) -> str:
+    """Set words as a book would: Greek letters, indices, powers of ten, code, quotation marks, no breaks around =."""
+    said = words.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    parts = re.split(r"(`[^`]*`|method='\w+'|\bquantal \w[\w-]*(?= shows| takes))", said)
+    return "".join(f"<code>{_text(part.strip('`'))}</code>" if k % 2 else _set(part) for k, part in enumerate(parts))
+
+
+def _set(words: str) -> str:
+    words = re.sub(rf"\b({'|'.join(GREEK)})(?=\b|_)", lambda found: GREEK[found[1]], words)
+    words = re.sub(r"(?<=\d)x(?=\d)", "×", words)
+    words = re.sub(r"(?<![\w.])-(?=\d)|(?<= )-(?= )", "\N{MINUS SIGN}", words)
+    words = re.sub(r"(?<=\w)'|'(?=s\b)", "’", words)
+    words = re.sub(r'"([^"]*)"', "“\\1”", words)
+    words = html.escape(words, quote=False)
+    words = re.sub(r"\b1e[-−](\d+)", lambda found: f"10<sup>−{int(found[1])}</sup>", words)
+    words = re.sub(r"\b(\d[\d.]*)e[-−](\d+)", lambda f: f"{f[1]}\u202f×\u202f10<sup>−{int(f[2])}</sup>", words)
+    return re.sub(r"\b([A-Za-zθ])_(\w)\b", r"<i>\1</i><sub>\2</sub>", words)
 
 
 def _badge(verdict: str) -> str:
@@ -93,49 +123,51 @@ def _badge(verdict: str) -> str:
 
 def _summary(r: Reproduction) -> str:
     return (
-        f'<tr><th scope="row"><a href="#{r.name}">{_text(r.title)}</a></th><td>{_badge(r.verdict)}</td>'
-        f"<td>{r.layout}</td><td>{_text(r.explanation)}</td></tr>"
+        f'<tr><th scope="row"><a href="#{r.name}">{_prose(r.title)}</a></th><td>{_badge(r.verdict)}</td>'
+        f"<td>{r.layout}</td><td>{_prose(r.explanation)}</td></tr>"
     )
 
 
 def _section(r: Reproduction, figures: Sequence[Drawn], view: str | None, numbers: object) -> str:
     parts = [
         f'<section id="{r.name}" aria-labelledby="{r.name}-title">',
-        f'<h2 id="{r.name}-title">{_text(r.title)}</h2>',
+        f'<h2 id="{r.name}-title">{_prose(r.title)}</h2>',
         f'<p class="standing">{_badge(r.verdict)} <span class="layout">layout {r.layout}</span> '
         f"<code>quantal reproduce {r.name}</code></p>",
-        f'<p class="explanation">{_text(r.explanation)}</p>',
+        f'<p class="explanation">{_prose(r.explanation)}</p>',
     ]
     for figure in figures:
         number = next(numbers)  # type: ignore[call-overload]
+        fits = ' class="fits"' if figure.name in NARROW else ""
         svg = drawings.themed(figure.svg, figure.name, f"Figure {number}: {figure.caption}")
         parts.append(
             f'<figure id="figure-{figure.name}"><div class="drawing" tabindex="0" role="group" '
-            f'aria-label="Figure {number}">{svg}</div>\n<figcaption><b>Figure {number}.</b> {_text(figure.caption)} '
+            f'aria-label="Figure {number}">{svg}</div>\n<figcaption{fits}><b>Figure {number}.</b> '
+            f"{_prose(figure.caption)} "
             f'<span class="files"><a href="{figure.name}.svg">SVG</a> <a href="{figure.name}.png">PNG</a></span>'
             "</figcaption></figure>"
         )
     if view is not None:
         parts.append(
             f'<figure class="view"><iframe title="{_text(r.title)}: play it" srcdoc="{html.escape(view)}"></iframe>'
-            "<figcaption>The same, to be played with: move through time, point at a cell for the policies there. "
+            f"<figcaption>{PLAY[r.name]} "
             f'<a href="{r.name}.html">Open it by itself.</a></figcaption></figure>'
         )
     if r.claims:
         parts.append(_claims(r.claims))
     if r.comparisons:
         parts.append(_comparisons(r))
-    parts.append("<h3>What came out</h3><ul>" + "".join(f"<li>{_text(x)}</li>" for x in r.findings) + "</ul>")
+    parts.append("<h3>What came out</h3><ul>" + "".join(f"<li>{_prose(x)}</li>" for x in r.findings) + "</ul>")
     parts.append(
-        '<h3>What must be known</h3><ul class="dim">' + "".join(f"<li>{_text(x)}</li>" for x in r.notes) + "</ul>"
+        '<h3>What must be known</h3><ul class="dim">' + "".join(f"<li>{_prose(x)}</li>" for x in r.notes) + "</ul>"
     )
     return "\n".join([*parts, "</section>"])
 
 
 def _claims(claims: Sequence[Claim]) -> str:
     rows = "\n".join(
-        f'<tr><th scope="row">{_text(c.what)}<span class="how">{_text(c.note)}</span></th><td>{_text(c.paper)}</td>'
-        f"<td>{_text(c.ours)}</td><td>{'✓ agrees' if c.holds else '✗ differs'}</td></tr>"
+        f'<tr><th scope="row">{_prose(c.what)}<span class="how">{_prose(c.note)}</span></th><td>{_prose(c.paper)}</td>'
+        f"<td>{_prose(c.ours)}</td>{YES if c.holds else NO}</tr>"
         for c in claims
     )
     return _table("What the paper says in words", ("claim", "paper", "ours", ""), rows, kind="claims")
@@ -144,7 +176,7 @@ def _claims(claims: Sequence[Claim]) -> str:
 def _comparisons(r: Reproduction) -> str:
     notes = list(dict.fromkeys(row.note for row in r.comparisons if row.note))
     body = "\n".join(_comparison(r, row, notes) for row in r.comparisons)
-    foot = "".join(f'<li id="{r.name}-note-{k + 1}">{_text(note)}</li>' for k, note in enumerate(notes))
+    foot = "".join(f'<li id="{r.name}-note-{k + 1}">{_prose(note)}</li>' for k, note in enumerate(notes))
     listed = f'<ol class="notes">{foot}</ol>' if notes else ""
     return _table("Numbers", ("quantity", "paper", "ours", "difference"), body, kind="numbers") + listed
 
@@ -154,16 +186,21 @@ def _comparison(r: Reproduction, row: Comparison, notes: Sequence[str]) -> str:
     if row.note:
         k = notes.index(row.note) + 1
         mark = f' <a class="mark" href="#{r.name}-note-{k}" aria-label="note {k}">[{k}]</a>'
-    how = paper.how(row)
-    head = (
-        f'<tr class="what"><th scope="rowgroup" colspan="4">{_text(row.what)}{mark}'
-        f'<span class="how">{_text(how)}</span></th></tr>'
+    what = _prose(row.what)
+    how = f'<span class="how">{_prose(paper.how(row))}</span>'
+    lines = paper.cells(row)
+    if len(lines) == 1:
+        (label, theirs, ours, apart) = lines[0]
+        return (
+            f'<tbody><tr class="only"><th scope="row">{what}: {_prose(label)}{mark}{how}</th>'
+            f"<td>{_prose(theirs)}</td><td>{_prose(ours)}</td><td>{_prose(apart)}</td></tr></tbody>"
+        )
+    body = "\n".join(
+        f'<tr><th scope="row">{_prose(label)}</th><td>{_prose(theirs)}</td><td>{_prose(ours)}</td>'
+        f"<td>{_prose(apart)}</td></tr>"
+        for label, theirs, ours, apart in lines
     )
-    lines = "\n".join(
-        f'<tr><th scope="row">{_text(label)}</th><td>{theirs}</td><td>{ours}</td><td>{apart}</td></tr>'
-        for label, theirs, ours, apart in paper.cells(row)
-    )
-    return f"<tbody>{head}\n{lines}</tbody>"
+    return f'<tbody><tr class="what"><th scope="rowgroup" colspan="4">{what}{mark}{how}</th></tr>\n{body}</tbody>'
 
 
 def _table(caption: str, columns: Sequence[str], body: str, *, kind: str) -> str:

@@ -15,32 +15,27 @@ NORMAL = 1.959964
 
 
 class Row(NamedTuple):
-    """One parameter."""
+    """One parameter, with its 95% interval."""
 
     name: str
     estimate: float
     standard_error: float
-
-    @property
-    def low(self) -> float:
-        """Lower end of the 95% interval."""
-        return self.estimate - NORMAL * self.standard_error
-
-    @property
-    def high(self) -> float:
-        """Upper end."""
-        return self.estimate + NORMAL * self.standard_error
+    low: float
+    high: float
 
 
 def estimate_rows(found: Estimate | Match) -> list[Row]:
     """Every parameter with its standard error."""
     if isinstance(found, Match):
-        return [Row(*map(_plain, row)) for row in zip(found.labels, found.flat, found.standard_error, strict=True)]
-    return [Row(*map(_plain, row)) for row in zip(found.names, found.vector, found.standard_errors, strict=True)]
-
-
-def _plain(x: Any) -> Any:
-    return x if isinstance(x, str) else float(x)
+        return [
+            Row(label, float(x), float(s), float(x - NORMAL * s), float(x + NORMAL * s))
+            for label, x, s in zip(found.labels, found.flat, found.standard_error, strict=True)
+        ]
+    intervals = found.interval(0.95)
+    return [
+        Row(name, float(x), float(s), *intervals[name])
+        for name, x, s in zip(found.names, found.vector, found.standard_errors, strict=True)
+    ]
 
 
 def estimate_record(found: Estimate | Match) -> dict[str, Any]:
@@ -86,7 +81,7 @@ def estimate_remarks(found: Estimate | Match) -> list[str]:
         ]  # fmt: skip
     return [
         *found.warnings,
-        f"Log-likelihood {number(found.log_likelihood)} of {found.choices:g} choices.",
+        f"Log-likelihood {number(found.log_likelihood)}, of {found.choices:g} choices.",
         str(found.status),
     ]
 

@@ -53,18 +53,35 @@ def state_text(game: MarkovGame, state: State) -> str:
 
 
 def telling_state(solution: Solution) -> State:
-    """Where to look first: the most probable first state; of equally probable ones, where play is least uniform."""
+    """Where to look first: the most probable first state.
+
+    Of equally probable ones, where nobody stands on another's place (if there is a map) and play is least uniform.
+    """
     game = solution.game
     start = np.asarray(game.start)
     likely = start >= start.max() * (1 - 1e-9)
     if int(likely.sum()) == 1:
         return _index(likely.argmax(), game.state_shape)
+    apart = likely & _apart(game)
+    likely = apart if apart.any() else likely
     surprise = np.zeros(game.state_shape)
     for i in range(game.number_of_agents):
         play = solution.policy[i] if solution.horizon is None else solution.policy[i][0]
         legal = np.broadcast_to(game.legal[i], play.shape).sum(axis=-1)
         surprise += np.log(legal) + (play * np.log(np.where(play > 0, play, 1.0))).sum(axis=-1)
     return _index(np.where(likely, surprise, -np.inf).argmax(), game.state_shape)
+
+
+def _apart(game: MarkovGame) -> np.ndarray:
+    """States in which all agents stand on places of their own; all states, where there is no map."""
+    free = np.ones(game.state_shape, dtype=bool)
+    if len(game.coordinates) == game.number_of_agents == len(game.state_shape):
+        for j in range(game.number_of_agents):
+            for i in range(j):
+                same = (game.coordinates[i][:, None] == game.coordinates[j][None]).all(axis=-1)
+                others = [k for k in range(len(game.state_shape)) if k not in (i, j)]
+                free &= ~np.expand_dims(same, others)
+    return free
 
 
 def _index(flat: Any, shape: tuple[int, ...]) -> State:

@@ -61,6 +61,8 @@ class Followed:
     crossings: list[Crossing] = field(default_factory=list)
     folds: list[tuple[float, Any]] = field(default_factory=list)
     """(t, y) where the branch turns back in t."""
+    fold_orders: list[float] = field(default_factory=list)
+    """Their places in the order of arclength, in which the k-th point is at k."""
     bifurcations: list[float] = field(default_factory=list)
     """t where another branch crosses."""
     points: list[tuple[float, Any]] = field(default_factory=list)
@@ -168,6 +170,7 @@ def follow(
         here = _host(track.last)
         found.points.append((float(here.t[0]), here.y))
         pieces = list(_monotone_pieces(curve, before, here, found))
+        found.fold_orders += [number + 0.5] * (len(pieces) - 1)
         for half, piece in enumerate(pieces):
             _cross(curve, piece, targets, found, number + half / len(pieces), 1 / len(pieces), previous)
         if _branched(before, here):

@@ -1,12 +1,12 @@
 r"""MGE-FB: everyone answers everyone else's occupancy, to a fixed point (Algorithm 3, as MODEL.md corrects it).
 
-    T(O) = forward( backward(O) )        O_i^0..O_i^{T-1} for every agent i        (see `quantal.passes`)
+    T(O) = forward( backward(O) )        O_i^0..O_i^{T-1} for every agent i        (see `quantal.crowds.passes`)
 
-The unknown is the occupancy alone, which is linear in agents: Q and policies follow from it. The alternation, damped
-and Anderson-accelerated, is run by `quantal.iterate` in legs of a few steps, or, for a large crowd, in place by
-`quantal.blockwise`; a leg that did not bring the undamped residual down is followed by one with half the damping
-factor, because plain alternation can cycle. Two residuals are reported of the state that is returned: |T(O) - O|, in
-probability, and |Q(T(O)) - Q(O)|, in payoff units.
+The unknown is the occupancy alone, which is linear in agents: Q and policies follow from it. The alternation is run in
+legs of a few steps: accelerated (Anderson) by `quantal.iterate`, or, for a large crowd, in place and one block after
+the other by `quantal.crowds.blockwise`. A leg that did not bring the undamped residual down is followed by one with
+half the damping factor, because plain alternation can cycle. Two residuals are reported of the state that is returned:
+|T(O) - O|, in probability, and |Q(T(O)) - Q(O)|, in payoff units.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ LEG, LONG_LEG = 20, 10
 DEPTH = 5
 """Of Anderson acceleration."""
 HISTORY_BYTES = 2**27
-"""Most memory for its history; larger crowds are worked on in place, and accelerated in what they add up to."""
+"""Most memory for its history; larger crowds are worked on in place, in turn."""
 FEW, FEW_BYTES = 16, 2**30
-"""So few agents, distinct ones, may have more: what each makes of itself is much of what they add up to."""
+"""So few agents, distinct ones, may have more: there is little to gain from taking turns."""
 AHEAD = 8
 """A large crowd's occupancies are at first asked for a residual so much smaller than `tol`: payoffs add them up, and to
 look at payoffs takes as long as three steps."""
 LEAST_DAMPING = 1 / 64
 SETTLING = 0.5
-"""A leg that leaves more than this of the residual has not brought it down."""
+"""A leg that leaves more than this of the residual has not brought it down; or, if heavily damped, more than is left
+where a step undamped would leave so much."""
 GENTLE = 0.1
 """Damping of a small crowd's last attempt, without acceleration."""
 PATIENCE = 4
@@ -183,8 +184,8 @@ def solve(
     floor
         A residual that rounding alone makes: where one below it does not come down, nothing helps.
     accelerate
-        Use Anderson's acceleration, and halve the damping factor of a leg that did not help. Otherwise the damping
-        factor is kept.
+        Use Anderson's acceleration, or let a large crowd's blocks take turns, and halve the damping factor of a leg
+        that did not help. Otherwise all go at once, and the damping factor is kept.
     start
         A state to start from; `nobody` unless given.
     progress
@@ -197,7 +198,7 @@ def solve(
     else:
         # Worked on in place: the arrays of another solution stay what they are.
         own = nobody(model, horizon) if start is None else tuple(np.array(s) for s in start)
-        work = Blockwise(model, rule, horizon, own, DEPTH if accelerate else 0)
+        work = Blockwise(model, rule, horizon, own, accelerate)
         longest, aim = LONG_LEG, tol / AHEAD
     before, steps, idle = math.inf, 0, 0
     traces: list[np.ndarray] = []
@@ -218,7 +219,7 @@ def solve(
             continue
         if steps >= max_steps:
             break
-        if accelerate and leg.residual > SETTLING * before:
+        if accelerate and leg.residual > _settling(damping, leg.trace.size) * before:
             if leg.residual <= floor:
                 break
             if damping <= least:
@@ -234,6 +235,10 @@ def solve(
         before = min(before, leg.residual)
     state, residual, gap = work.found()
     return Found(state, residual, gap, steps, np.concatenate(traces), damping, residual <= tol and gap <= tol)
+
+
+def _settling(damping: float, steps: int) -> float:
+    return max(SETTLING, (1 - damping * (1 - SETTLING)) ** steps)
 
 
 def _small(state: State) -> bool:
@@ -277,7 +282,7 @@ def field_of(model: CrowdModel, horizon: int, state: State) -> Array:
     """What everyone adds up to; of a large crowd without another copy of the state."""
     if _small(state):
         return _field_of(model, state)
-    return Blockwise(model, "expected", horizon, tuple(map(np.asarray, state)), 0).fields()
+    return Blockwise(model, "expected", horizon, tuple(map(np.asarray, state)), False).fields()
 
 
 # ---------------------------------------------------------------------- how it answers small changes

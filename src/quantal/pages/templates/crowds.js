@@ -89,9 +89,9 @@
       const group = draw(map, "g", { class: `c${part.colour}` });
       return { group, path: draw(group, "path", { class: "disc" }), marks: [], i };
     });
-    layers.arrow = draw(map, "g", {});
     const corners = draw(map, "g", { class: "cursor" });
     layers.cursor = ["casing", "line"].map(name => draw(corners, "path", { class: name }));
+    layers.arrow = draw(map, "g", {});
   }
 
   function drawDiscs(f, from, share) {
@@ -158,10 +158,14 @@
           draw(layers.arrow, "path", { class: "arrow", "fill-rule": "evenodd", d: circle(px(x), py(x), r + 1) + circle(px(x), py(x), Math.max(0.1, r * 0.72)) });
         } else draw(layers.arrow, "path", { class: "arrow", d: arrow(px(x), py(x), ...toward, p, UNIT * 1.05) });
       });
+      // The number of staying stands where no arrow has its own.
+      const taken = actionsOf(i).map((_, a) => row[a] >= TIPPED && direction(i, x, a)).filter(Boolean);
+      const free = [[1, 0, 21], [-1, 0, 21], [0, 1, 16], [0, -1, 16]].find(([u, v]) => !taken.some(([dx, dy]) => dx * u + dy * v > 0.9));
+      const [besideX, besideY] = free ? [free[0] * free[2], free[1] * free[2]] : [24, 18];
       actionsOf(i).forEach((name, a) => {
         const p = row[a], toward = direction(i, x, a), far = UNIT * 1.05 * p + 9;
         if (p < TIPPED || !legible) return;
-        const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x), py(x)];
+        const place = toward ? [px(x) + toward[0] * Math.max(far, toward[0] ? 21 : 16), py(x) + toward[1] * Math.max(far, toward[0] ? 21 : 16)] : [px(x) + besideX, py(x) + besideY];
         draw(layers.arrow, "text", { class: "tip", "font-size": 9.5, x: place[0], y: place[1] }, p.toFixed(2).replace(/^0/, ""));
       });
     }

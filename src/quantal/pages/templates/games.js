@@ -5,14 +5,13 @@
 
   // ------------------------------------------------------------ numbers
 
-  let curve = null;
+  const stops = data.stops;
   const moves = data.moves;
   try {
     await Promise.all(agents.map(async who => { who.play = await unpack(who.policy); who.worth = await unpack(who.value); }));
     for (const table of moves ? moves.own ?? [moves.joint] : []) {
       table.there = await unpack(table.to); table.odds = await unpack(table.chance);
     }
-    if (data.curve) curve = { beta: await unpack(data.curve.beta), play: await Promise.all(data.curve.policy.map(unpack)) };
   } catch (error) {
     unreadable(error);
     return;
@@ -97,7 +96,7 @@
 
   // ------------------------------------------------------------ state
 
-  let beta = data.betas ? data.betas.length - 1 : 0, since = 0, placed = number(data.start), now = 0, held = null;
+  let beta = stops ? stops.length - 1 : 0, since = 0, placed = number(data.start), now = 0, held = null;
   const tokens = axes.map((own, k) => mapped ? agents[k] : { name: axes.length === 1 ? "the state" : `state ${k + 1}`, mark: axes.length === 1 ? "" : String(k + 1), colour: 8 });
   const shown = () => now === since ? placed : likeliest(now)[0];
 
@@ -204,7 +203,7 @@
     for (const [x, v] of found) {
       layers.cells[x].setAttribute("class", `shade c${agents[i].colour}`);
       layers.cells[x].setAttribute("fill-opacity", (0.06 + 0.64 * order.indexOf(v) / Math.max(1, order.length - 1)).toFixed(3));
-      draw(layers.worth, "text", { x: px(x), y: py(x) + UNIT * (data.nodes ? 0.43 : 0.41), "font-size": 6.4 }, v.toFixed(Math.abs(v) < 10 ? 2 : 1));
+      draw(layers.worth, "text", { x: px(x) + UNIT * (data.nodes ? 0.36 : 0), y: py(x) + UNIT * 0.41, "font-size": 6.4 }, v.toFixed(Math.abs(v) < 10 ? 2 : 1));
     }
     $("scale").textContent = `the stronger, the higher: value of ${agents[i].name} ${mapped ? "if it stood there, the others where they are" : "in each state"}: ${low.toFixed(2)} to ${high.toFixed(2)}`;
   }
@@ -236,8 +235,7 @@
       now > since && moves ? `The likeliest place of all at this step: ${brief(chance)} of the probability is here. Discs: where each may be.` : "",
       lost > 1e-6 ? `${(100 * lost).toPrecision(2)} % of the probability is not followed: only the ${FOLLOWED} likeliest states are, at each step.` : "", data.why_not].filter(Boolean).join(" ");
     axes.forEach((_, k) => { if (!single) $(`axis-${k}`).value = state(s)[k]; });
-    const standing = data.standing[beta];
-    if (data.betas) $("beta-now").textContent = `${+data.betas[beta].toPrecision(4)}${standing.converged ? "" : ": not converged"}`;
+    if (stops) $("beta-now").textContent = stopName(stops[beta]);
   }
   function say() {
     const s = shown();
@@ -246,21 +244,31 @@
 
   // ------------------------------------------------------------ along beta
 
-  const charts = [];
+  const charts = [], nearest = costs => costs.indexOf(Math.min(...costs));
+  /** Where on the branch one is: β, and which pass of it where there are several. */
+  function stopName({ beta, kind, of, status, ...stop }) {
+    const which = kind === "fold" ? ", fold" : of > 1 ? `, pass ${stop.pass} of ${of}` : "";
+    return `${+beta.toPrecision(4)}${which}${status ? ", not converged" : ""}`;
+  }
   function makeCharts() {
-    if (!data.betas) return;
-    const top = Math.max(...data.betas), low = Math.min(...data.betas);
+    if (!stops) return;
+    const betas = stops.map(stop => stop.beta), top = Math.max(...betas), low = Math.min(...betas);
+    const folded = data.folds.length > 0;
     agents.forEach((who, i) => {
       if (single && !deciding(i, 0, 0)) return;
       const along = a => {
-        const s = shown(), A = who.actions.length;
-        if (curve && !ended) return Array.from(curve.beta, (b, k) => [b, curve.play[i][(k * S + s) * A + a]]);
-        return data.betas.map((b, k) => [b, row(i, now, s, k)[a]]);
+        const s = shown();
+        return betas.map((b, k) => [b, row(i, now, s, k)[a]]);
       };
       charts.push(makeChart({
         parent: $("charts"), title: `${who.name}: probability of each action, by precision`, label: "precision β", from: low, to: top, most: 1, whole: false,
-        hand: () => data.betas[beta], pick: b => setBeta(data.betas.reduce((best, v, k) => Math.abs(v - b) < Math.abs(data.betas[best] - b) ? k : best, 0)),
-        caption: () => `${single ? "" : `${at(shown()).replace(/^./, c => c.toUpperCase())}. `}${curve && data.folds.length && !ended ? `The branch folds at β = ${data.folds.map(f => f.toFixed(2)).join(" and ")}: between, it is met more than once, and the slider takes the first.` : ""}`,
+        hand: () => betas[beta],
+        // Where the branch passes a β more than once, the height of the click says which pass is meant.
+        pick: (b, p) => setBeta(nearest(betas.map((v, k) => {
+          const off = Math.min(...Array.from(row(i, now, shown(), k)).filter(q => q >= 0).map(q => Math.abs(q - p)));
+          return Math.abs(v - b) / (top - low || 1) + (folded ? 0.5 * off : 0);
+        }))),
+        caption: () => `${single ? "" : `${at(shown()).replace(/^./, c => c.toUpperCase())}. `}β = ${stopName(stops[beta])}.${folded ? ` The branch turns back at β = ${data.folds.map(f => +f.toPrecision(3)).join(" and ")}: the slider walks along it, through every pass.` : ""}`,
         series: () => over(now) ? [] : who.actions.map((name, a) => ({ name, a })).filter(({ a }) => row(i, now, shown())[a] >= 0)
           .map(({ name, a }) => ({ name, values: along(a), now: row(i, now, shown())[a], colour: a % 9 })),
       }));
@@ -269,7 +277,7 @@
   function setBeta(b) {
     beta = b;
     $("beta").value = b;
-    $("beta").setAttribute("aria-valuetext", `β ${data.betas[b]}`);
+    $("beta").setAttribute("aria-valuetext", `β ${stopName(stops[b])}`);
     push();
     time.set(now);
   }
@@ -384,14 +392,13 @@
     $("payoffs").hidden = false;
   }
   function rows() {
-    const found = [["beta", "step", "state", "agent", "value", "action", "probability"]];
-    const levels = data.betas ?? [null];
+    const found = [["beta", "pass", "step", "state", "agent", "value", "action", "probability"]];
     const kept = beta;
-    levels.forEach((level, b) => {
+    (stops ?? [null]).forEach((stop, b) => {
       beta = b;
       frames.forEach(t => {
         for (let s = 0; s < S; s++) agents.forEach((who, i) => row(i, t, s).forEach((p, a) => {
-          if (p >= 0) found.push([level ?? data.parameters.beta[i], ended ? t : "", stateName(s), who.name, +value(i, t, s).toPrecision(8), who.actions[a], +p.toPrecision(8)]);
+          if (p >= 0) found.push([stop ? stop.beta : data.parameters.beta[i], stop ? stop.pass : 1, ended ? t : "", stateName(s), who.name, +value(i, t, s).toPrecision(8), who.actions[a], +p.toPrecision(8)]);
         }));
       });
     });
@@ -404,7 +411,7 @@
     const [names, ...lines] = rows();
     const occupancy = flow.mass.map((mass, k) => ({ step: since + k, states: [...mass].map(([s, p]) => ({ state: stateName(s), probability: +p.toPrecision(8) })) }));
     download(`${data.name}.json`, JSON.stringify({
-      title: data.title, made: data.made, parameters: data.parameters, certificate: data.certificate, betas: data.betas, standing: data.standing,
+      title: data.title, made: data.made, parameters: data.parameters, certificate: data.certificate, stops, standing: data.standing,
       columns: names, rows: lines, placed: { state: stateName(placed), step: since, occupancy: moves ? occupancy : null },
     }), "application/json");
   });
@@ -428,10 +435,15 @@
     $("how").textContent = `${mapped ? "Drag an agent to a cell, or choose it and click one; with the keyboard, Tab to an agent and press arrow keys." : "Click a state, or choose it from the list."} ${ahead ? "Space plays; arrow keys elsewhere step through time." : ""}`;
     if (!ahead) $("time-row").hidden = true;
   }
+  if (single || !ahead) {
+    const skip = document.querySelector(".skip");
+    skip.href = "#policies-title";
+    skip.textContent = "Skip to what they do";
+  }
   if (data.payoffs) makePayoffs();
-  if (data.betas) {
+  if (stops) {
     $("beta-row").hidden = false;
-    $("beta").max = data.betas.length - 1;
+    $("beta").max = stops.length - 1;
     $("beta").addEventListener("input", () => setBeta(Number($("beta").value)));
   }
   drawGround();
@@ -439,7 +451,7 @@
   mark();
   makeCharts();
   push();
-  if (data.betas) setBeta(beta); else time.set(0);
+  if (stops) setBeta(beta); else time.set(0);
   new ResizeObserver(() => charts.forEach(redraw => redraw())).observe($("charts"));
   document.documentElement.dataset.ready = "yes";
 })();

@@ -87,7 +87,8 @@ function makeChart({ parent, title, caption, series, label, from = 0, to, low = 
   parent.append(figure);
   svg.addEventListener("click", event => {
     const box = svg.getBoundingClientRect();
-    pick(from + (event.clientX - box.left - left) / (box.width - left - right) * (to - from));
+    const height = box.height - 32 - 8, share = 1 - (event.clientY - box.top - 8) / height;
+    pick(from + (event.clientX - box.left - left) / (box.width - left - right) * (to - from), low + share * (most - low));
   });
   return () => {
     const width = svg.clientWidth || 400, height = svg.clientHeight || 176, top = 8, base = height - 32;
