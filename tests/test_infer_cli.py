@@ -21,8 +21,10 @@ def folder(tmp_path_factory):
     return where
 
 
-def test_precision_is_the_librarys(ask, folder):
-    found = ask("infer", "pursuit-two", "--data", folder / "play.csv", "--horizon", 4)
+def test_precision_is_the_librarys(ask, folder, tmp_path):
+    figure = tmp_path / "precision.png"
+    found = ask("infer", "pursuit-two", "--data", folder / "play.csv", "--horizon", 4, "--figure", figure)
+    assert figure.stat().st_size > 5000
     game = qt.games.build("pursuit-two")
     data = qt.Trajectories.from_csv(folder / "play.csv", game)
     ours = qt.infer.precision(game, data, horizon=4)

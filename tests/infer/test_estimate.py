@@ -179,6 +179,22 @@ def test_observed_beside_predicted():
     }
 
 
+def test_many_frequencies_are_averaged_where_predictions_are_alike():
+    """As many choices in each; what is drawn keeps the sums, and a fit that is true lies on the diagonal."""
+    shares = np.linspace(0.0, 1.0, 301)
+    figure = inference.fit([("ann", share, share, 2.0) for share in shares])
+    (line,) = (line for line in figure.axes[0].lines if len(line.get_xdata()) == 10)
+    x, y = (np.asarray(values, dtype=float) for values in (line.get_xdata(), line.get_ydata()))
+    np.testing.assert_allclose(x, y)
+    np.testing.assert_allclose(x.mean(), 0.5, atol=2e-3)
+    one = selten_chmura_2008()[0]
+    found = qt.infer.precision(one.game, one.counts)
+    curve = found.profile(points=5)
+    drawn = inference.precision([curve], [("row", 0.3, 0.4, 10.0)]).axes[0].lines
+    np.testing.assert_allclose(drawn[0].get_ydata(), curve.log_likelihood - max(curve.log_likelihood))
+    np.testing.assert_allclose(drawn[1].get_xdata(), curve.interval)
+
+
 def test_roles_have_precisions_of_their_own():
     """Two separate maximisations: the game's likelihood with two betas is no less than with one, and not where they
     were equal.

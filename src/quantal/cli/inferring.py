@@ -115,7 +115,20 @@ def infer(
         from quantal import figures
         from quantal.figures import inference as drawings
 
-        figures.save(drawings.estimates(report.estimate_rows(estimate), what), figure)
+        profiles = []
+        if isinstance(estimate, inference.Estimate) and what == "precision":
+            known = [
+                name for name, error in zip(estimate.names, estimate.standard_errors, strict=True) if error < 1e300
+            ]
+            profiles = [estimate.profile(name) for name in known]
+        if profiles and isinstance(estimate, inference.Estimate):
+            points = [
+                (row.agent, row.observed, row.predicted, row.choices) for row in estimate.fitted() if row.predicted > 0
+            ]
+            picture = drawings.precision(profiles, points)
+        else:
+            picture = drawings.estimates(report.estimate_rows(estimate), what)
+        figures.save(picture, figure)
         parts.append(f"written: {figure}")
     record |= {"seconds": waiting.seconds, "files": [str(figure)] if figure is not None else []}
     tell(json, record, *parts)
