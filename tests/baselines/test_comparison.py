@@ -1,5 +1,6 @@
 """Methods side by side, on the screen and in files; the command line's two commands."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_a_contest_is_written_down(contest):
     assert [len(axes.lines) for axes in within.child_axes] == [len(axes.lines) for axes in drawn.axes]
     assert [axis.get_title(loc="left") for axis in drawn.axes] == ["What is thought to be had", "What is had"]
     assert [t.get_text() for t in drawn.axes[1].get_yticklabels()] == ["Q-learning", "Nash-Q"]
+
+
+def test_a_score_far_out_does_not_hide_the_others(contest):
+    # In game II libertarian agents collide for ever: -90 beside scores of 1 and 2, which were one point in the picture.
+    far = [
+        dataclasses.replace(row, scores={a: Estimate(s, s, s) for a in "AB"})
+        for row, s in zip(contest.contestants * 2, (1.0, 1.5, 2.0, -90.0), strict=True)
+    ]
+    near, apart = (figures.contest(dataclasses.replace(contest, contestants=tuple(x))).axes[1] for x in (far[:3], far))
+    assert (near.get_xscale(), apart.get_xscale()) == ("linear", "symlog")
+    assert "95% intervals of 3 seeds" in near.get_xlabel()
+    assert "logarithmic beyond 4" in apart.get_xlabel()
+    one, two, _, edge = apart.transData.transform([[1.0, 0], [2.0, 0], [-90.0, 0], [apart.get_xlim()[1], 0]])[:, 0]
+    assert two - one > 10  # pixels
+    assert edge >= two
 
 
 def test_one_method_needs_no_list():

@@ -1,6 +1,7 @@
 """Where pictures are drawn: each goes into axes, onto a sequence of axes, and into a subfigure, as into its own."""
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,6 +104,18 @@ def drawn(one_step, walk):
         "policy": (lambda ax: figures.policy(one_step, (1, 5, 2), ax=ax), 1),
         "policy_bars": (lambda ax: figures.policy_bars(one_step, (1, 5, 2), ax=ax), 3),
         "policy_map": (lambda ax: figures.policy_map(one_step, (1, 5, 2), ax=ax), 1),
+        "precision": (
+            lambda ax: figures.precision(
+                [
+                    SimpleNamespace(
+                        name="beta", at=[0.5, 1.0, 1.5], log_likelihood=[-3.0, 0.0, -3.0], interval=(0.6, 1.4)
+                    )
+                ],
+                [("x", 0.4, 0.5, 9.0)],
+                ax,
+            ),
+            2,
+        ),
         "published": (
             lambda ax: figures.published(experiments.PublishedGames(beta=1.05, games=games, source=""), ax),
             1,

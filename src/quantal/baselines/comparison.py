@@ -7,7 +7,7 @@ followed; libertarian agents play their own parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -26,10 +26,19 @@ from quantal.baselines.learned import Learned
 from quantal.baselines.nash_q import Nash
 from quantal.baselines.nscp import nscp_learner
 from quantal.baselines.q_learning import QLearning
-from quantal.baselines.training import EPISODE, Learner, check_learner, listed, run_length, train
+from quantal.baselines.training import (
+    EPISODE,
+    Learner,
+    check_game,
+    check_learner,
+    checked_seeds,
+    run_length,
+    train,
+)
 from quantal.errors import ParameterError
 from quantal.evaluation import exploitability
 from quantal.game import MarkovGame
+from quantal.request import check_progress
 from quantal.rollout import evaluate
 
 METHODS: dict[str, Callable[[], Any]] = {
@@ -121,7 +130,8 @@ def learner_named(name: str) -> Any:
 def learn(game: MarkovGame, learner: Any, seeds: Iterable[int], **how: Any) -> tuple[Learned, ...]:
     """Run one learner; fictitious play, which draws nothing, once, for as many rounds as the others make steps."""
     if isinstance(learner, FictitiousPlay):
-        rounds = how.get("steps") or how.get("episodes") or 10_000
+        steps, episodes = how.get("steps"), how.get("episodes")
+        rounds: Any = episodes if steps is None else steps
         return (fictitious_play(game, steps=rounds, discount=how.get("discount")),)
     return train(game, learner, seeds=seeds, **how)
 
@@ -145,7 +155,8 @@ def compare(
     game
         What is played.
     methods
-        Names (`METHODS`), or learners with settings of your own; one alone may be given as it is.
+        Names (`METHODS`), or learners with settings of your own; one alone may be given as it is. Learners of one name
+        are numbered.
     seeds, steps, episodes, discount
         As in `quantal.baselines.train`. 20,000 steps unless told otherwise.
     episode_length
@@ -156,6 +167,8 @@ def compare(
     progress
         Called with the share done.
     """
+    check_game(game)
+    check_progress(progress)
     alone = game.number_of_states == 1
     length = run_length("episode_length", (1 if alone else EPISODE) if episode_length is None else episode_length)
     several = (methods,) if isinstance(methods, str) or not isinstance(methods, Iterable) else methods
@@ -165,16 +178,20 @@ def compare(
             check_learner(learner)
     if not chosen:
         raise ParameterError(f"methods: expected at least one of {', '.join(METHODS)}: got none")
-    lanes = tuple(listed(seeds))
+    named = named_apart(chosen)
+    counted = _checked_events(game, events)
+    lanes = checked_seeds(seeds)
+    if steps is not None and episodes is not None:
+        raise ParameterError(f"steps={steps}, episodes={episodes}: expected one of the two: say how long to learn")
     if steps is None and episodes is None:
         steps = 20_000
     how = {"steps": steps, "episodes": episodes, "discount": discount, "episode_length": length}
     found: list[Contestant] = []
-    for k, learner in enumerate(chosen):
+    for k, (learner, name) in enumerate(zip(chosen, named, strict=True)):
         began = perf_counter()
         runs = learn(game, learner, lanes, **how)
         seconds = perf_counter() - began
-        found.append(_contestant(game, runs, length, events or {}, seconds))
+        found.append(_contestant(game, name, runs, length, counted, seconds))
         if progress is not None:
             progress((k + 1) / len(chosen))
     return Contest(game=game, contestants=tuple(found), steps=length)
@@ -205,7 +222,7 @@ def _played(learned: Learned, signal: bool, follow: str | None = None) -> tuple[
 
 
 def _contestant(
-    game: MarkovGame, runs: tuple[Learned, ...], steps: int, events: Mapping[str, ArrayLike], seconds: float
+    game: MarkovGame, name: str, runs: tuple[Learned, ...], steps: int, events: Mapping[str, np.ndarray], seconds: float
 ) -> Contestant:
     kept: list[dict[str, float]] = []
     alone: list[dict[str, float]] = []
@@ -215,11 +232,11 @@ def _contestant(
         kept.append(scores(run, steps))
         if run.joint is not None:
             alone.append(scores(run, steps, signal=False))
-        counts.append({label: _counted(run, steps, np.asarray(event)) for label, event in events.items()})
+        counts.append({label: _counted(run, steps, event) for label, event in events.items()})
         gains.append(max(exploitability(game, run).expected.values()))
     settled = [run.episodes_to_settle for run in runs if run.episodes_to_settle is not None]
     return Contestant(
-        method=runs[0].method,
+        method=name,
         runs=runs,
         scores={a: estimate([s[a] for s in kept]) for a in game.agents},
         scores_alone={a: estimate([s[a] for s in alone]) for a in game.agents} if alone else None,
@@ -229,6 +246,35 @@ def _contestant(
         settled=len(settled) / len(runs),
         seconds=seconds,
     )
+
+
+def named_apart(learners: Sequence[Any]) -> list[str]:
+    """Give learners names for a table: numbered where learners of one name have different settings."""
+    for k, learner in enumerate(learners):
+        if learner in learners[:k]:
+            raise ParameterError(f"methods: {learner.name} is named twice, with the same settings. Name it once")
+    names = [learner.name for learner in learners]
+    return [n if names.count(n) == 1 else f"{n} {names[: k + 1].count(n)}" for k, n in enumerate(names)]
+
+
+def _checked_events(game: MarkovGame, events: Mapping[str, ArrayLike] | None) -> dict[str, np.ndarray]:
+    if not isinstance(events, Mapping | None):
+        raise ParameterError(f"events={events!r}: expected numbers of events by label, arrays like a reward")
+    whole, found = (*game.state_shape, *game.action_counts), {}
+    for label, event in (events or {}).items():
+        array = np.asarray(event)
+        if (
+            array.dtype.kind not in "biuf"
+            or array.ndim != len(whole)
+            or any(n not in (1, m) for n, m in zip(array.shape, whole, strict=True))
+            or not np.isfinite(array).all()
+        ):
+            raise ParameterError(
+                f"events[{label!r}]: expected finite numbers over (*states, *actions), {whole}, axes of length 1 "
+                f"allowed: got {event!r:.60} of shape {array.shape}"
+            )
+        found[label] = array.astype(float)
+    return found
 
 
 def _counted(run: Learned, steps: int, event: np.ndarray) -> float:

@@ -86,7 +86,13 @@ def correlated_equilibrium(
         If a parameter cannot be used.
     """
     check_selection(selection)
-    arrays = [np.asarray(q, dtype=float) for q in payoffs]
+    try:
+        arrays = [np.asarray(q) for q in payoffs]
+        if any(q.dtype.kind not in "biufO" for q in arrays):
+            raise TypeError
+        arrays = [q.astype(float) for q in arrays]
+    except (TypeError, ValueError):
+        raise ParameterError(f"payoffs: expected one array of numbers per agent: got {payoffs!r}") from None
     if not arrays:
         raise ParameterError("payoffs: expected one array per agent: got none")
     shape = arrays[0].shape
@@ -95,6 +101,8 @@ def correlated_equilibrium(
             f"payoffs: expected {len(arrays)} arrays of one shape with {len(arrays)} axes, one per agent: got "
             f"{', '.join(str(q.shape) for q in arrays)}"
         )
+    if legal is not None and not isinstance(legal, (Sequence, np.ndarray)):
+        raise ParameterError(f"legal={legal!r}: expected one mask per agent, of lengths {shape}")
     if legal is not None and [np.shape(m) for m in legal] != [(n,) for n in shape]:
         raise ParameterError(
             f"legal: expected one mask per agent of lengths {shape}: got shapes {[np.shape(m) for m in legal]}"

@@ -32,7 +32,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from quantal.baselines.learned import Learned, Outcome, learned_from, settled_at
-from quantal.baselines.training import CHECKPOINTS, learning_discount, run_length
+from quantal.baselines.training import CHECKPOINTS, check_game, learning_discount, run_length
 from quantal.bellman import backup
 from quantal.game import MarkovGame
 from quantal.layout import Model, model_of, to_public
@@ -69,6 +69,7 @@ def fictitious_play(
     Learned
         `policy` and `models` are the frequencies; `value` is V, the best answer's.
     """
+    check_game(game)
     rounds = run_length("steps", steps)
     discounts = learning_discount(game, discount)
     began = perf_counter()

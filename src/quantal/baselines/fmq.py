@@ -10,8 +10,10 @@ reward and what follows, r_i + discount_i max_b Q_i(x', b), which is the reward 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -31,6 +33,7 @@ from quantal.baselines.schedules import (
 )
 from quantal.baselines.training import Actions, Transition, train_one
 from quantal.baselines.world import World, chosen
+from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 
 SAME = 1e-9
@@ -64,6 +67,9 @@ class FMQ:
     initial: float = 0.0
 
     def __post_init__(self) -> None:
+        w = self.weight
+        if isinstance(w, bool) or not isinstance(w, Real) or not (math.isfinite(w) and w >= 0):
+            raise ParameterError(f"weight={w!r}: expected a finite number >= 0")
         settle(self)
 
     @property

@@ -64,6 +64,14 @@ class StageRule(Protocol):
         ...
 
 
+def check_rule(rule: object) -> None:
+    """Raise `ParameterError` for what is no rule."""
+    if isinstance(rule, type) or not isinstance(rule, StageRule):
+        raise ParameterError(
+            f"rule={rule!r}: expected a rule for stage games: Correlated('u'), Nash(), Friend() or Foe()"
+        )
+
+
 class JointValues(NamedTuple):
     """Q_i(x, a) as [S, M, J], joint actions flat, 0 where illegal; what the rule makes of it."""
 
@@ -96,10 +104,7 @@ class JointQ:
     initial: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.rule, type) or not isinstance(self.rule, StageRule):
-            raise ParameterError(
-                f"rule={self.rule!r}: expected a rule for stage games: Correlated('u'), Nash(), Friend() or Foe()"
-            )
+        check_rule(self.rule)
         settle(self)
 
     @property

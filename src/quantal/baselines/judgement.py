@@ -15,6 +15,7 @@ joint distribution sigma(. | x) from which each is told its own action, two more
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +35,7 @@ from quantal.evaluation import Exploitability, exploitability
 from quantal.game import MarkovGame, joint_legal
 from quantal.layout import Model, actions_first, model_of
 from quantal.precision import double_precision
+from quantal.request import per_agent
 from quantal.solution import PerAgent
 from quantal.trajectories import Trajectories
 
@@ -104,6 +106,7 @@ def correlated_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np
         (*games): the most that any agent gains by doing a_i' when told a_i, weighted with the probability of being
         told a_i; 0 or less in a correlated equilibrium.
     """
+    payoffs, joint = _stage_games(payoffs, joint)
     agents = len(payoffs)
     worst = np.full(joint.shape[: joint.ndim - agents], -np.inf)
     for i, q in enumerate(payoffs):
@@ -122,6 +125,7 @@ def correlated_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np
 
 def coarse_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np.ndarray:
     """The same for the weaker *coarse* correlated equilibrium: deviations are chosen before being told."""
+    payoffs, joint = _stage_games(payoffs, joint)
     agents = len(payoffs)
     worst = np.full(joint.shape[: joint.ndim - agents], -np.inf)
     for i, q in enumerate(payoffs):
@@ -134,8 +138,26 @@ def coarse_violation(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> np.nda
     return np.asarray(worst)
 
 
+def _stage_games(payoffs: Sequence[np.ndarray], joint: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    try:
+        tables, play = [np.asarray(q, dtype=float) for q in payoffs], np.asarray(joint, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(
+            "payoffs, joint: expected one array of numbers per agent, and one of probabilities: got "
+            f"{type(payoffs).__name__}, {type(joint).__name__}"
+        ) from None
+    if not tables or play.ndim < len(tables) or any(q.shape != play.shape for q in tables):
+        raise ParameterError(
+            "payoffs, joint: expected arrays of one shape, (*games, A_1, ..., A_M), and payoffs of every agent: got "
+            f"{', '.join(str(q.shape) for q in tables) or 'no payoffs'}; joint {play.shape}"
+        )
+    if not (play >= 0).all():
+        raise ParameterError("joint: expected probabilities: got NaN, or a number below 0")
+    return tables, play
+
+
 @double_precision
-def signal_gain(game: MarkovGame, joint: np.ndarray, discount: Sequence[float]) -> dict[str, float]:
+def signal_gain(game: MarkovGame, joint: np.ndarray, discount: float | Sequence[float]) -> dict[str, float]:
     """Say what each agent could gain, at the worst state, by disobeying a common signal where it pays.
 
     Parameters
@@ -145,15 +167,23 @@ def signal_gain(game: MarkovGame, joint: np.ndarray, discount: Sequence[float]) 
     joint
         Distributions of joint actions, (*states, A_1, ..., A_M).
     discount
-        Per agent, below 1.
+        A number below 1, or one per agent.
     """
+    if not isinstance(game, MarkovGame):
+        raise ParameterError(f"signal_gain: game: expected a MarkovGame: got {game!r}")
+    discounts = per_agent(game, "discount", discount)
+    if not ((discounts >= 0) & (discounts < 1)).all():
+        raise ParameterError(f"discount={discount}: expected 0 <= discount < 1: joint play has no end")
+    joint, expected = np.asarray(joint), (*game.state_shape, *game.action_counts)
+    if joint.shape != expected:
+        raise ParameterError(f"joint: expected distributions of joint actions, {expected}: got shape {joint.shape}")
     model = model_of(game)
     dims = len(game.state_shape)
     flat = actions_first(joint, dims)
     play = jnp.asarray(flat.reshape((*game.action_counts, *model.state_shape)))
     gains = {}
     for i, agent in enumerate(game.agents):
-        value, best = _obeyed(model, i, jnp.asarray(discount[i]), play)
+        value, best = _obeyed(model, i, jnp.asarray(discounts[i]), play)
         gains[agent] = max(0.0, float((best - value).max()))
     return gains
 
@@ -213,8 +243,17 @@ def joint_play(learned: Any, agent: str | int | None = None) -> Any:
     ParameterError
         If no joint play was learned.
     """
+    if not hasattr(learned, "favourites"):
+        raise ParameterError(f"learned: expected what a learner of quantal.baselines learned: got {learned!r}")
     if learned.joint is not None:
         joint = learned.joint
+    elif (
+        learned.favourites is not None
+        and agent is not None
+        and agent not in learned.game.agents
+        and (agent not in range(learned.game.number_of_agents))
+    ):
+        raise ParameterError(f"agent={agent!r}: expected one of {', '.join(learned.game.agents)}, or its number")
     elif learned.favourites is not None and agent is not None:
         joint = learned.favourites[agent]
     else:
@@ -247,6 +286,11 @@ def separated(played: Trajectories, game: MarkovGame) -> Trajectories:
     game
         What was learned.
     """
+    if not isinstance(played, Trajectories) or len(played.action_labels[0]) != math.prod(game.action_counts):
+        raise ParameterError(
+            "played: expected plays of the game of joint_play, in which the first agent has "
+            f"{math.prod(game.action_counts)} actions: got {played!r}"
+        )
     together = played.actions[..., 0].astype(np.int64)
     each = np.stack(np.unravel_index(np.maximum(together, 0), game.action_counts), axis=-1)
     actions = np.where(together[..., None] < 0, -1, each).astype(played.actions.dtype)

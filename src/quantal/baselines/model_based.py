@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from quantal.baselines.joint_q import Chosen, StageRule, stage_outcome
+from quantal.baselines.joint_q import Chosen, StageRule, check_rule, stage_outcome
 from quantal.baselines.learned import Learned, Progress, learned_from
-from quantal.baselines.training import learning_discount
+from quantal.baselines.training import check_game, learning_discount
 from quantal.baselines.world import World, world_of
 from quantal.bellman import joint_payoffs
 from quantal.errors import ParameterError
@@ -74,7 +74,9 @@ def model_based(
         Its `curve` has one point per sweep; every state counts as visited.
     """
     most = whole("max_sweeps", max_sweeps, 1, "a whole number >= 1")
-    if not (isinstance(tol, (int, float)) and tol > 0):
+    check_game(game)
+    check_rule(rule)
+    if isinstance(tol, bool) or not (isinstance(tol, (int, float)) and 0 < tol < np.inf):
         raise ParameterError(f"tol={tol!r}: expected a positive number, in units of payoff")
     discounts = learning_discount(game, discount)
     rule.check(game)

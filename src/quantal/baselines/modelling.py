@@ -10,6 +10,7 @@ the same model of an agent.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -22,6 +23,7 @@ from quantal.baselines.q_learning import best_actions
 from quantal.baselines.schedules import Clock, Exploration, PerVisit, Schedule, exploration_of, rate_at, settle
 from quantal.baselines.training import Actions, Transition
 from quantal.baselines.world import World, chosen
+from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 
 
@@ -48,6 +50,11 @@ class Recency:
     """Weighted by age: model <- (1 - weight) model + weight [the action seen]; uniform at first."""
 
     weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        w = self.weight
+        if isinstance(w, bool) or not isinstance(w, Real) or not 0 <= w <= 1:
+            raise ParameterError(f"weight={w!r}: expected a number, 0 <= weight <= 1")
 
     def begin(self, legal: Array) -> Float[Array, "S A"]:
         """Uniform over what is legal."""

@@ -28,7 +28,7 @@ class Clock(NamedTuple):
 
 def _check(**numbers: float) -> None:
     for name, number in numbers.items():
-        if isinstance(number, bool) or not math.isfinite(number) or number < 0:
+        if isinstance(number, bool) or not isinstance(number, Real) or not math.isfinite(number) or number < 0:
             raise ParameterError(f"{name}={number!r}: expected a finite number >= 0")
 
 

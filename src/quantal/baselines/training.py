@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -33,10 +34,11 @@ from quantal import memory
 from quantal.baselines.learned import Learned, Outcome, learned_from, settled_at
 from quantal.baselines.schedules import Clock
 from quantal.baselines.world import World, world_of
+from quantal.crowds.game import CrowdGame
 from quantal.errors import ParameterError
 from quantal.game import MarkovGame
 from quantal.precision import compiled, double_precision, quick_jit
-from quantal.request import per_agent, whole
+from quantal.request import check_progress, per_agent, whole
 
 Actions: TypeAlias = tuple[Array, ...]
 Progress: TypeAlias = Callable[[float], None]
@@ -55,6 +57,7 @@ BLOCK_BYTES = 2**26
 MOST = 10**12
 """Steps or episodes of a run; at a million a second, eleven days."""
 LARGEST_SEED = 2**63 - 1
+MOST_SEEDS = 100_000
 DISCOUNT = 0.9
 """Greenwald & Hall's, unless told otherwise."""
 
@@ -164,10 +167,10 @@ def train(
     TooLargeError
         If what is learned would not fit into memory.
     """
+    check_game(game)
     check_learner(learner)
-    given = tuple(check_seed(seed) for seed in listed(seeds))
-    if not given:
-        raise ParameterError("seeds: expected at least one: got none")
+    check_progress(progress)
+    given = checked_seeds(seeds)
     if (steps is None) == (episodes is None):
         raise ParameterError(f"steps={steps}, episodes={episodes}: expected one of the two: say how long to learn")
     what, number = ("episodes", episodes) if steps is None else ("steps", steps)
@@ -270,6 +273,15 @@ def train_one(
     return found
 
 
+def check_game(game: object) -> None:
+    """Raise `ParameterError` for what cannot be learned."""
+    if isinstance(game, MarkovGame):
+        return
+    if isinstance(game, CrowdGame):
+        raise ParameterError("game: learners play on joint states: expected a MarkovGame: got a CrowdGame")
+    raise ParameterError(f"game: expected a MarkovGame, such as quantal.games.grid.game_two(): got {game!r}")
+
+
 def check_learner(learner: object) -> None:
     """Raise `ParameterError` for what is no learner."""
     if isinstance(learner, type):
@@ -293,6 +305,16 @@ def listed(seeds: object) -> Iterable[Any]:
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
         raise ParameterError(f"seeds={seeds!r}: expected several, such as range(10), or (3,) for one")
     return seeds
+
+
+def checked_seeds(seeds: object) -> tuple[int, ...]:
+    """Every seed, checked; not so many that the list alone would fill the memory."""
+    found = tuple(check_seed(seed) for seed in islice(listed(seeds), MOST_SEEDS + 1))
+    if not found:
+        raise ParameterError("seeds: expected at least one: got none")
+    if len(found) > MOST_SEEDS:
+        raise ParameterError(f"seeds: expected at most {MOST_SEEDS:,}: got more. Train fewer at a time")
+    return found
 
 
 def check_seed(given: object) -> int:

@@ -7,7 +7,7 @@ panels are laid out. Without it the picture is a new figure. What is returned is
 
 from quantal.figures.branches import branch, draw_branch
 from quantal.figures.crowds import animate, driving_study, occupancy
-from quantal.figures.inference import beliefs, estimates, fit
+from quantal.figures.inference import beliefs, estimates, fit, precision
 from quantal.figures.learning import contest, learners
 from quantal.figures.paper import (
     Picture,
@@ -53,6 +53,7 @@ __all__ = [
     "policy",
     "policy_bars",
     "policy_map",
+    "precision",
     "published",
     "pursuit_scores",
     "rabbit_hole",

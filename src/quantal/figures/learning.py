@@ -9,6 +9,11 @@ from quantal.baselines.comparison import Contest
 from quantal.experiments.learning import LearnersTable
 from quantal.figures.style import BLUE, COLOURS, DASHES, INK, VERMILION, Place, sheet, style
 
+MARKERS = "os^Dv"
+"""Per agent."""
+DWARFED = 15.0
+"""A scale that holds scores so many times larger than the usual ones hides these."""
+
 # ---------------------------------------------------------------------- learners
 
 
@@ -65,8 +70,14 @@ def contest(record: Contest, ax: Place | None = None) -> Figure:
                 score = row.scores[agent]
                 place = k + (i - (len(agents) - 1) / 2) * 0.22
                 right.plot([score.low, score.high], [place, place], color=colour)
-                marker = "os^Dv"[i % 5]
-                right.plot(score.mean, place, marker, color=colour, markersize=5, fillstyle="none" if i else "full")
+                right.plot(
+                    score.mean,
+                    place,
+                    MARKERS[i % 5],
+                    color=colour,
+                    markersize=5,
+                    markerfacecolor="white" if i else colour,
+                )
         left.set_xlabel("steps")
         left.set_ylabel("value of the start, summed over agents")
         left.set_title("What is thought to be had")
@@ -74,6 +85,32 @@ def contest(record: Contest, ax: Place | None = None) -> Figure:
         right.set_yticks(range(len(record.contestants)), [row.method for row in record.contestants])
         right.set_ylim(len(record.contestants) - 0.5, -0.5)
         right.tick_params(axis="y", length=0)
-        right.set_xlabel(f"expected score over {record.steps} decisions: {', '.join(agents)} downwards")
+        for i, agent in enumerate(agents):
+            right.plot(
+                [], [], MARKERS[i % 5], color=INK, markersize=5, label=agent, markerfacecolor="white" if i else INK
+            )
+        right.legend(loc="best")
+        seeds = max(len(row.runs) for row in record.contestants)
+        edge = _show_apart(right, [score.mean for row in record.contestants for score in row.scores.values()])
+        notes = [f"95% intervals of {seeds} seeds"] * (seeds > 1) + [f"logarithmic beyond {edge:g}"] * (edge > 0)
+        right.set_xlabel("\n".join([f"expected score, {record.steps} decisions", *["; ".join(notes)] * bool(notes)]))
         right.set_title("What is had")
     return drawn.figure
+
+
+def _show_apart(ax: Axes, scores: list[float]) -> float:
+    """Where one method's scores dwarf the others', show those beyond an edge on a logarithmic scale; 0 for no edge."""
+    sizes = np.abs(scores)
+    usual = float(np.median(sizes))
+    if usual == 0 or sizes.max() < DWARFED * usual:
+        return 0.0
+    edge = float(f"{2 * usual:.0e}")
+    ax.set_xscale("symlog", linthresh=edge)
+    steps = int(np.ceil(np.log10(sizes.max() / edge)))
+    ends = [edge * 10.0**k for k in range(steps + 1)]
+    low, high = min(0.0, *scores), max(0.0, *scores)
+    ticks = [-e for e in reversed(ends) if -e >= 10 * low] * (low < 0) + [0.0] + [e for e in ends if e <= 10 * high]
+    ax.set_xticks(ticks, [f"{t:g}".replace("-", "−") for t in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(1.7 * low if low < -edge else min(-0.1 * edge, 1.2 * low), 1.7 * high if high > edge else 1.1 * edge)
+    return edge
