@@ -126,14 +126,16 @@ class JointQ:
         return 1 + 2 * world.agents
 
     def begin(self, world: World) -> JointValues:
-        """Return the first values, and what the rule makes of them."""
+        """Return the first values, and if it is followed what the rule makes of them."""
         shape = (world.states, world.agents, int(np.prod(world.counts)))
         q = jnp.full(shape, self.initial)
-        made = jax.vmap(lambda row, *legal: self._made(world, row, legal, jnp.asarray(True)))(q, *world.legal)
+        play = None
+        if not isinstance(self.exploration, Uniform):
+            play = jax.vmap(lambda row, *legal: self._made(world, row, legal, jnp.asarray(True)))(q, *world.legal)
         return JointValues(
             q=q,
-            values=made.values,
-            play=None if isinstance(self.exploration, Uniform) else made,
+            values=jnp.full(shape[:2], self.initial),  # whatever is played, where everything is worth the same
+            play=play,
             visits=jnp.zeros(shape[::2]) if isinstance(self.rate, PerVisit) else None,
         )
 
