@@ -31,7 +31,8 @@ def test_q_learners_reach_their_goals(one):
     assert set(pairs(train(one, QLearning(), steps=STEPS, seeds=range(10)))) == {(30.0, 30.0)}
 
 
-@pytest.mark.parametrize("selection", ["u", *(pytest.param(s, marks=pytest.mark.deep) for s in "erl")])
+@pytest.mark.deep
+@pytest.mark.parametrize("selection", ["u", "e", "r", "l"])
 def test_correlated_learners_reach_their_goals(selection):
     # The paper's 2x2 map: 30, 30 for everyone.
     runs = train(qt.games.grid.game_one(), JointQ(Correlated(selection)), steps=10_000, seeds=range(4))
@@ -81,6 +82,7 @@ def test_libertarian_learners_collide_unless_one_leads(two):
     assert set(pairs(runs)) == {(-100.0, -100.0)}  # both want the middle, for ever
 
 
+@pytest.mark.deep
 def test_the_limits_of_game_two_by_hand(two):
     # Three steps to the goal, discount 0.9: 2 * 0.9^2 = 1.62 in the middle; 0.81 through the barrier, half of the time.
     limits = {rule.name: model_based(two, rule) for rule in (Correlated("u"), Correlated("e"), Nash())}

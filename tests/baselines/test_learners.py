@@ -120,7 +120,12 @@ def test_foes_find_the_value_of_a_zero_sum_game():
     np.testing.assert_allclose(found.value[1], -value, atol=1e-8)
     # Minimax play of both is a Nash equilibrium.
     assert max(qt.exploitability(game, found).largest) <= 1e-7
-    # In zero-sum games every Nash and every correlated equilibrium is worth the minimax value.
+
+
+@pytest.mark.deep
+def test_in_zero_sum_games_every_equilibrium_is_worth_what_foes_find():
+    game, _, _ = zero_sum()
+    value = model_based(game, Foe(), discount=0.7).value[0]
     for rule in (Nash(), Correlated("u"), Correlated("e")):
         np.testing.assert_allclose(model_based(game, rule, discount=0.7).value[0], value, atol=1e-8)
 
@@ -136,6 +141,7 @@ def test_sampling_foes_learn_the_value_too():
 # ---------------------------------------------------------------------- Nash-Q
 
 
+@pytest.mark.deep
 def test_nash_q_finds_the_only_equilibrium_and_so_does_correlated_q():
     # Completely mixed 2x2 games of opposed interests have one equilibrium, Nash and correlated: known in closed form.
     for published in selten_chmura_2008()[::4]:
@@ -257,7 +263,7 @@ def test_fictitious_play_first_rounds_by_hand():
     "learner",
     [
         QLearning(),
-        JointQ(Correlated("l"), exploration=Greedy()),
+        pytest.param(JointQ(Correlated("l"), exploration=Greedy()), marks=pytest.mark.deep),
         pytest.param(JointQ(Correlated("u"), exploration=Greedy()), marks=pytest.mark.deep),
         pytest.param(JointQ(Nash(), PerVisit()), marks=pytest.mark.deep),
         pytest.param(nscp_learner(), marks=pytest.mark.deep),

@@ -140,6 +140,7 @@ def test_every_picture_takes_ax(drawn):
     assert drawing - {"contest"} == set(drawn)
 
 
+@pytest.mark.deep
 def test_pictures_are_the_same_wherever_they_are_drawn(drawn):
     for name, (draw, count) in drawn.items():
         alone = draw(None)

@@ -235,6 +235,7 @@ def test_pursuit_rewards_and_precision_from_expected_play():
     np.testing.assert_allclose(more.standard_errors, found.standard_errors / 10, rtol=1e-5)
 
 
+@pytest.mark.deep
 def test_common_features_and_stationary_play_from_expected_play():
     game = qt.games.pursuit.two_players()
     wanted = Features.of(game, {a: [wants.waiting(game, a)] for a in game.agents}, keep=True)
@@ -246,6 +247,7 @@ def test_common_features_and_stationary_play_from_expected_play():
     np.testing.assert_allclose(found.vector, [0.4, 1.5], atol=1e-5)
 
 
+@pytest.mark.deep
 def test_driving_crowd_from_expected_play():
     game, horizon = qt.games.driving.junction(), 8
     betas = np.array([2.5, 3.0, 2.0, 0.8])

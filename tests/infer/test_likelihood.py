@@ -51,11 +51,11 @@ def check_gradient(posed, p, h=2e-4, *, forward=False):
     ("kind", "terms", "rule"),
     [
         ("two agents, joint rewards", {"horizon": 3}, "expected"),
-        ("two agents, joint rewards", {"horizon": 3}, "soft"),
+        pytest.param("two agents, joint rewards", {"horizon": 3}, "soft", marks=pytest.mark.deep),
         ("coupled, three agents", {"horizon": 2, "discount": 0.8}, "greedy"),
-        ("two agents, one with chance", {"discount": 0.8}, "expected"),
+        pytest.param("two agents, one with chance", {"discount": 0.8}, "expected", marks=pytest.mark.deep),
         ("dense, two agents", {"discount": (0.7, 0.9)}, "soft"),
-        ("dense, two agents", {"discount": (0.7, 0.9)}, "greedy"),
+        pytest.param("dense, two agents", {"discount": (0.7, 0.9)}, "greedy", marks=pytest.mark.deep),
     ],
 )
 def test_gradient_equals_central_differences(kind, terms, rule):
@@ -112,7 +112,7 @@ def test_gradient_on_the_branch_that_is_handed_in():
     assert len({round(g, 3) for g in gradients}) == 3
 
 
-@pytest.mark.parametrize("terms", [{"horizon": 2}, {"discount": 0.7}])
+@pytest.mark.parametrize("terms", [{"horizon": 2}, pytest.param({"discount": 0.7}, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("criterion", ["likelihood", "squared_distance"])
 def test_hessian_equals_differences_of_gradients(terms, criterion):
     game = cases.GAMES["two agents, joint rewards"]()
@@ -130,6 +130,7 @@ def test_hessian_equals_differences_of_gradients(terms, criterion):
     np.testing.assert_allclose(hessian, expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
+@pytest.mark.deep
 def test_large_games_solve_their_adjoint_without_a_matrix(monkeypatch):
     """GMRES on Jacobian-vector products, and on their transposes, gives what factorising gives."""
     game = cases.GAMES["dense, two agents"]()

@@ -15,7 +15,7 @@ wants = qt.infer.features
     ("terms", "play"),
     [
         ({"horizon": 4}, "expected"),
-        ({"discount": 0.8}, "soft"),
+        pytest.param({"discount": 0.8}, "soft", marks=pytest.mark.deep),
         pytest.param({"discount": 0.5}, "greedy", marks=pytest.mark.deep),
     ],
 )
