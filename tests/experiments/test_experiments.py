@@ -192,6 +192,7 @@ def test_one_beta_for_twelve_games():
     assert record.nash_mean_squared_distance == pytest.approx(0.02587, abs=5e-6)
 
 
+@pytest.mark.deep  # tests/infer/test_estimate.py has the same figures from another computation
 @pytest.mark.parametrize(("rounds", "beta"), [("all", 0.994), ("last 100", 1.247)])
 def test_pooled_maximum_likelihood(rounds, beta):
     published = selten_chmura_2008(rounds)

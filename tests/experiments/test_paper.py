@@ -12,6 +12,7 @@ def theorems():
     return experiments.theorems()
 
 
+@pytest.mark.deep
 def test_inside_the_conditions_everything_converges_as_fast_as_proved(theorems):
     for m in theorems.measured:
         for scale, factor, converged, printed in zip(m.scales, m.factors, m.converged, m.printed, strict=True):
@@ -23,6 +24,7 @@ def test_inside_the_conditions_everything_converges_as_fast_as_proved(theorems):
     assert (at_one[1], at_one[2]) == (pytest.approx(1), 1.0)
 
 
+@pytest.mark.deep
 def test_games_outside_the_conditions_are_among_those_measured(theorems):
     second = theorems.measured[1]
     # Far outside Theorem 2, undamped answers overshoot: not every game converges, so the measure can fail.
@@ -33,6 +35,7 @@ def test_games_outside_the_conditions_are_among_those_measured(theorems):
         assert all(t <= p for t, p in zip(m.tight, m.printed, strict=True))
 
 
+@pytest.mark.deep
 def test_every_game_of_the_paper_lies_outside(theorems):
     rows = {row.what.split(",")[0]: row for row in theorems.comparisons if "allows" in row.what}
     # MODEL section 1: pursuit 0.4 against 0.0217, 15/4 against 0.0625, rabbit-hole 2 against 0.0385.
@@ -82,7 +85,13 @@ def test_algorithm_4_runs_away_unless_its_sign_is_turned_round():
     assert record.paths["turned round"][-1] == pytest.approx(inference.TRUTH[1], abs=0.4)
 
 
-def test_nothing_agrees_that_has_a_claim_which_does_not_hold(theorems):
-    for record in (theorems, experiments.one_step(), experiments.driving_scene()):
+@pytest.mark.deep
+def test_the_theorems_agree(theorems):
+    assert theorems.verdict == "agrees"
+    assert all(claim.holds for claim in theorems.claims)
+
+
+def test_nothing_agrees_that_has_a_claim_which_does_not_hold():
+    for record in (experiments.one_step(), experiments.driving_scene()):
         assert record.verdict == "agrees"
         assert all(claim.holds for claim in record.claims)
