@@ -7,16 +7,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
-from quantal.baselines.learned import Learned
 from quantal.crowds.solution import CrowdSolution
 from quantal.errors import FileError, GameError, ParameterError
 from quantal.game import MarkovGame
 from quantal.scenes.scene import Scene
 from quantal.solution import Solution
+
+if TYPE_CHECKING:
+    from quantal.baselines.learned import Learned
 
 ValueRule = Literal["expected", "soft", "greedy"]
 
@@ -41,6 +43,8 @@ def read_target(name: str) -> Target:
         return Target(game, scene.beta_of(game), scene.horizon, None, scene.value, None)
     solution = saved(name)
     if solution is not None:
+        from quantal.baselines.learned import Learned
+
         if isinstance(solution, CrowdSolution):
             raise ParameterError(
                 f"{name}: a crowd's solution: this command needs one of a Markov game. Use quantal view or simulate"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import RenderableType
 
-from quantal.baselines.learned import Learned
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     BetaOption,
@@ -34,6 +33,9 @@ from quantal.crowds.game import CrowdGame
 from quantal.crowds.solution import CrowdSolution
 from quantal.game import MarkovGame
 from quantal.solution import Solution
+
+if TYPE_CHECKING:
+    from quantal.baselines.learned import Learned
 
 Play = Literal["sampled", "most-probable"]
 
@@ -67,6 +69,7 @@ def simulate(
 
     from quantal import rollout, rollout_crowd
     from quantal.baselines.judgement import joint_play, separated
+    from quantal.baselines.learned import Learned
     from quantal.reports import plays
     from quantal.solve import solve
 
@@ -132,6 +135,8 @@ def _to_play(
             own: dict[str, Any] = {"beta": p.beta, "horizon": p.horizon, "value": p.value}
             solution = None if asked else kept
         else:
+            from quantal.baselines.learned import Learned
+
             given = read_target(target)
             if isinstance(kept, Learned):
                 return kept.game, None if asked else kept, {**setting_for(given, beta, horizon, discount, value)}

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from quantal.baselines.learned import Learned
 from quantal.cli.app import DONE, NOT_CONVERGED, command
 from quantal.cli.given import (
     BetaOption,
@@ -126,6 +125,7 @@ def _read(target: str, asked: _Asked) -> Any:
     if not target.endswith(".nc"):
         return None
     from quantal import store
+    from quantal.baselines.learned import Learned
 
     solution = store.load(target)
     again = asked.given()
