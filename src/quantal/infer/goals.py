@@ -4,7 +4,8 @@ r"""Goal inference: which goal each agent has, believed step by step from where 
 
 with one hypothesis g for every combination of the agents' candidates, and pi(.; g) the equilibrium in which everyone
 has these goals. Each hypothesis is solved once (a crowd by MGE-FB, an exact game by MGE-F or MGE-I); an update is then
-one look-up for each and Bayes' rule. What an agent does also tells about the others' goals: it makes way for them.
+one look-up for all of them side by side, and Bayes' rule. What an agent does also tells about the others' goals: it
+makes way for them.
 
 >>> import quantal as qt
 >>> scene = qt.read_scene("junction")
@@ -63,31 +64,66 @@ class _Hypothesis:
     stationary: bool
     converged: bool
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What hypotheses have in common that stand side by side."""
+        moves = self.moves and tuple((x.shape, p.shape) for x, p in self.moves)
+        return self.labels, self.actions, tuple(p.shape for p in self.policies), self.joint, moves, self.stationary
+
+
+class _Batch:
+    """Hypotheses side by side, the first axis of every array; moves that all share stand there once."""
+
+    def __init__(self, numbers: Sequence[int], hypotheses: Sequence[_Hypothesis]) -> None:
+        first = hypotheses[0]
+        self.numbers = np.array(numbers)
+        self.joint, self.stationary = first.joint, first.stationary
+        self.cells = [{name: k for k, name in enumerate(names)} for names in first.labels]
+        self.actions = [{name: k for k, name in enumerate(names)} for names in first.actions]
+        self.policies = [np.stack(each) for each in zip(*(h.policies for h in hypotheses), strict=True)]
+        self.ends = np.array([[-1 if end is None else end for end in h.ends] for h in hypotheses])
+        several = [h.moves for h in hypotheses if h.moves is not None]
+        self.moves = [
+            tuple(_shared(arrays) for arrays in zip(*each, strict=True)) for each in zip(*several, strict=True)
+        ]
+
     def likelihood(
         self, time: int, before: Sequence[str], after: Sequence[str] | None, actions: Sequence[str] | None
-    ) -> Float[np.ndarray, " M"]:
-        """P(this step of agent i), per agent; 0 where it cannot be."""
-        chances = np.zeros(len(self.policies))
-        place = [names.index(x) if x in names else None for names, x in zip(self.labels, before, strict=True)]
+    ) -> Float[np.ndarray, "H M"]:
+        """P(this step of agent i) under each hypothesis, per agent; 0 where it cannot be."""
+        chances = np.zeros((self.numbers.size, len(self.policies)))
+        place = [cells.get(x) for cells, x in zip(self.cells, before, strict=True)]
         for i, policy in enumerate(self.policies):
             if (None in place) if self.joint else (place[i] is None):
                 continue
-            here = policy if self.stationary else policy[time]
-            pi = here[tuple(place)] if self.joint else here[place[i]]
+            here = policy if self.stationary else policy[:, time]
+            pi = here[(slice(None), *place)] if self.joint else here[:, place[i]]
             if actions is not None:
-                chances[i] = pi[self.actions[i].index(actions[i])] if actions[i] in self.actions[i] else 0.0
+                if (chosen := self.actions[i].get(actions[i])) is not None:
+                    chances[:, i] = pi[:, chosen]
                 continue
-            assert self.moves is not None
             assert after is not None
             own = place[i]
-            assert own is not None
-            if own == self.ends[i]:
-                chances[i] = float(after[i] == before[i])
-            elif after[i] in self.labels[i]:
+            if (to := self.cells[i].get(after[i])) is not None:
                 successors, probabilities = self.moves[i]
-                arrives = successors[own] == self.labels[i].index(after[i])
-                chances[i] = pi @ (probabilities[own] * arrives).sum(axis=-1)
+                arrives = (probabilities[:, own] * (successors[:, own] == to)).sum(axis=-1)
+                chances[:, i] = (pi * arrives).sum(axis=-1)
+            chances[self.ends[:, i] == own, i] = float(after[i] == before[i])
         return chances
+
+
+def _shared(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    first = arrays[0]
+    if all(x is first or np.array_equal(x, first) for x in arrays):
+        return first[None]
+    return np.stack(arrays)
+
+
+def _side_by_side(hypotheses: Sequence[_Hypothesis]) -> list[_Batch]:
+    kinds: dict[tuple[Any, ...], list[int]] = {}
+    for k, hypothesis in enumerate(hypotheses):
+        kinds.setdefault(hypothesis.kind, []).append(k)
+    return [_Batch(numbers, [hypotheses[k] for k in numbers]) for numbers in kinds.values()]
 
 
 class Goals:
@@ -118,7 +154,9 @@ class Goals:
         self._agents = game.agents
         self._labels = (game.cells,) * len(game.agents) if crowd else game.state_labels
         self._action_labels = game.actions
-        self._hypotheses, self._horizon, self._tremble = tuple(hypotheses), horizon, tremble
+        self._batches, self._horizon, self._tremble = _side_by_side(hypotheses), horizon, tremble
+        self._followed = hypotheses[0].moves is not None
+        self._converged = all(h.converged for h in hypotheses)
         self.candidates = candidates
         self.joint = prior
         self.history = [prior]
@@ -128,7 +166,7 @@ class Goals:
     @property
     def converged(self) -> bool:
         """Whether every hypothesis was solved to tolerance."""
-        return all(h.converged for h in self._hypotheses)
+        return self._converged
 
     @property
     def decisions(self) -> int:
@@ -171,12 +209,11 @@ class Goals:
             If there is no such state or action, the horizon is over, or what was seen cannot be under any hypothesis.
         """
         here = self._named(state, self._labels, "state")
-        first = self._hypotheses[0]
         if actions is not None:
             chosen = self._named(actions, self._action_labels, "action")
             self._update(here, None, chosen)
         elif self._last is not None:
-            if first.moves is None:
+            if not self._followed:
                 raise ParameterError("observe: agents of this game do not move on axes of their own: expected actions=")
             self._update(self._last, here, None)
         self._last = None if actions is not None else here
@@ -201,7 +238,9 @@ class Goals:
                 f"observe: decision {self._time} is after the horizon, {self._horizon}: expected an earlier one. Call "
                 "restart() for another episode, or ask for a longer horizon"
             )
-        chances = np.stack([h.likelihood(self._time, before, after, actions) for h in self._hypotheses])
+        chances = np.empty((self.joint.size, len(self._agents)))
+        for batch in self._batches:
+            chances[batch.numbers] = batch.likelihood(self._time, before, after, actions)
         # A mistake is as likely as it was, whatever the goals are.
         chances = (1 - self._tremble) * chances + self._tremble
         posterior = self.joint * chances.prod(axis=1).reshape(self.joint.shape)
