@@ -132,6 +132,7 @@ def test_ties_go_to_the_first_agent():
     np.testing.assert_array_equal(nothing, correlated_equilibrium([np.zeros((3, 3))] * 2, "r").joint[0])
 
 
+@pytest.mark.deep
 def test_illegal_actions_are_as_if_they_were_not_there():
     rng = np.random.default_rng(3)
     small = [rng.random((2, 3)) for _ in range(2)]

@@ -89,6 +89,7 @@ def figure_3():
     return experiments.figure_3(alphas=(0.4, 0.6), sweeps=600)
 
 
+@pytest.mark.deep
 def test_stopped_early_all_dampings_play_alike(figure_3):
     # What the paper says, to the three digits that it prints.
     row = next(r for r in figure_3.comparisons if "stopped at 0.0001" in r.what)
@@ -97,6 +98,7 @@ def test_stopped_early_all_dampings_play_alike(figure_3):
     assert "as the paper says" in figure_3.findings[0]
 
 
+@pytest.mark.deep
 def test_the_damped_iteration_is_repelled_by_some_equilibria_that_auto_solves(figure_3):
     # At tau = 2 the values are the same for all, and every run falls (down to rounding). Earlier in time some symmetric
     # equilibria repel the damped map: rounding grows, and the error with it. Which runs are caught at the end depends
@@ -109,6 +111,7 @@ def test_the_damped_iteration_is_repelled_by_some_equilibria_that_auto_solves(fi
     assert figure_3.converged  # method="auto"
 
 
+@pytest.mark.deep
 def test_traces_are_undamped_errors(figure_3):
     # Equation (14) with a smaller alpha takes smaller steps from the same start: the first error must not shrink.
     first = {t.damping: t.residuals[0] for t in figure_3.traces if t.time == 2}

@@ -72,6 +72,7 @@ def test_cars_stop_then_2_then_1_then_3_by_shortest_routes(scene, how):
         assert moves == steps_to(game.kind_of(agent), game.goals[i])[paths[agent][0]]
 
 
+@pytest.mark.deep
 def test_it_does_not_hang_on_the_numbers(scene):
     # The corners of the box that the docstring of `junction` names.
     for beta, pedestrian, car, mu in product((2.0, 4.0), (0.5, 1.0), (1.0, 2.0), (60.0, 120.0)):
@@ -89,6 +90,7 @@ def test_nobody_waits_where_nobody_minds(scene):
     assert not as_in_paper(free, record)
 
 
+@pytest.mark.deep
 def test_right_of_way_has_one_equilibrium(scene):
     # Where the pedestrian minds no car, nothing is left to negotiate: every damping finds the same.
     cars, pedestrian = 0, 1
